@@ -1,0 +1,1 @@
+//! Types of every custom resource, conditions, reasons, artifacts and inventory.

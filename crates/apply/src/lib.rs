@@ -1,0 +1,1 @@
+//! Server-side apply: diff, apply, prune, wait.

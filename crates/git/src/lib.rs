@@ -1,0 +1,1 @@
+//! Reads remote Git repositories over https, http and ssh.

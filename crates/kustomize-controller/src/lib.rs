@@ -1,0 +1,1 @@
+//! Makes clusters equal to what artifacts declare.

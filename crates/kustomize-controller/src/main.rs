@@ -1,0 +1,3 @@
+//! Runs kustomize-controller.
+
+fn main() {}

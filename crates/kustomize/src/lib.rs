@@ -1,0 +1,1 @@
+//! Builds kustomizations to objects, as kustomize 5.8.1 does.

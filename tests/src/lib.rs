@@ -1,0 +1,1 @@
+//! Behaviour of the shipped binaries, end to end.
