@@ -1,0 +1,49 @@
+# One line per target: `make` lists them.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+CARGO ?= cargo
+BINARIES := tidegate source-controller kustomize-controller
+PURE := api goyaml kustomize smd versions
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+build: ## Build the release binaries into target/release
+	$(CARGO) build --release --locked $(addprefix --bin ,$(BINARIES))
+
+demo: ## From a commit to a healthy cluster and back, on the embedded API
+	$(CARGO) build --quiet --locked --bin tidegate
+	hack/demo
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+lint: ## Formatting, clippy and the rules of the crate layout
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	hack/check-layers $(PURE)
+
+test: ## Build and run all tests
+	hack/test
+
+kill-test: ## Kill the controllers at random points, 100 rounds
+	$(CARGO) test --locked --package e2e --test kill -- --ignored --nocapture
+
+deny: ## Licences, advisories and banned crates (needs cargo-deny)
+	$(CARGO) deny --locked check
+
+docs: ## Build the API documentation; broken links are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+generate: ## Write CRDs and install manifests from the types
+	$(CARGO) run --quiet --locked --package xtask -- generate
+
+verify-generated: ## Fail if generated files are not up to date
+	$(CARGO) run --quiet --locked --package xtask -- generate --check
+
+verify: lint verify-generated docs test ## What CI runs
+
+.PHONY: help build demo fmt lint test kill-test deny docs generate verify-generated verify
