@@ -1,1 +1,32 @@
 //! An in-memory Kubernetes API.
+//!
+//! [`ApiServer::service`] is a tower service: hand it to `kube::Client::new` and no socket is
+//! needed. It knows the built-in kinds and whatever CustomResourceDefinitions are created in it.
+
+mod body;
+mod bootstrap;
+mod clock;
+mod convert;
+mod crd;
+mod defaults;
+mod discovery;
+mod gc;
+mod managed;
+mod names;
+mod object;
+mod registry;
+mod rest;
+mod schema;
+mod selector;
+mod server;
+mod status;
+mod storage;
+mod strategy;
+mod table;
+mod user;
+mod yaml;
+
+pub use body::Body;
+pub use server::{ApiServer, ApiService, Options};
+pub use status::ApiError;
+pub use user::UserInfo;

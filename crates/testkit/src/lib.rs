@@ -1,1 +1,5 @@
 //! Throwaway servers and clusters for tests.
+
+pub mod cluster;
+
+pub use cluster::cluster;

@@ -1,0 +1,95 @@
+//! From an HTTP request to a verb on a resource, and back to an HTTP answer.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod output;
+pub(crate) mod patch;
+pub(crate) mod request;
+pub(crate) mod review;
+pub(crate) mod scale;
+pub(crate) mod update;
+pub(crate) mod watch;
+pub(crate) mod write;
+
+use http::{Method, Response, StatusCode};
+use serde_json::Value;
+
+use crate::body::Body;
+use crate::discovery;
+use crate::rest::request::{Call, Route};
+use crate::server::Cluster;
+use crate::status::ApiError;
+
+/// An answer before it takes the form that the client accepts.
+pub(crate) enum Reply {
+    /// One object or list of the resource in the call.
+    Object(StatusCode, Value),
+    /// A body that is sent as it is.
+    Json(StatusCode, Value),
+    /// An endless stream of events.
+    Stream(Body),
+}
+
+/// Answers one request.
+pub(crate) fn answer(cluster: &Cluster, request: &request::Received) -> Response<Body> {
+    match dispatch(cluster, request) {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::debug!(
+                method = %request.method,
+                path = request.path,
+                code = error.code().as_u16(),
+                %error,
+                "refused request"
+            );
+            output::json(error.code(), &error.to_value(), &[])
+        }
+    }
+}
+
+fn dispatch(cluster: &Cluster, request: &request::Received) -> Result<Response<Body>, ApiError> {
+    let registry = cluster.registry();
+    let call = match request::route(&registry, request)? {
+        Route::Resource(call) => *call,
+        Route::Other => return discovery::answer(cluster, &registry, request),
+    };
+    let reply = run(cluster, &call)?;
+    Ok(match reply {
+        Reply::Object(code, value) => output::object(&call, code, value)?,
+        Reply::Json(code, value) => output::json(code, &value, &call.warnings()),
+        Reply::Stream(body) => output::stream(body),
+    })
+}
+
+fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
+    if call.resource.review {
+        return match call.method {
+            Method::POST => review::run(call),
+            _ => Err(ApiError::method_not_allowed()),
+        };
+    }
+    if let Some(subresource) = &call.subresource {
+        match subresource.as_str() {
+            "scale" => return scale::run(cluster, call),
+            "eviction" if call.method == Method::POST => return delete::evict(cluster, call),
+            "finalize" if call.method == Method::PUT => return update::run(cluster, call),
+            "approval" | "status" if call.method != Method::POST => {}
+            _ => return Err(ApiError::method_not_allowed()),
+        }
+    }
+    let named = call.name.is_some();
+    match (&call.method, named) {
+        (&Method::GET, true) if call.watching() => watch::run(cluster, call),
+        (&Method::GET, true) => get::run(cluster, call),
+        (&Method::GET, false) if call.watching() => watch::run(cluster, call),
+        (&Method::GET, false) => list::run(cluster, call),
+        (&Method::POST, false) => create::run(cluster, call),
+        (&Method::PUT, true) => update::run(cluster, call),
+        (&Method::PATCH, true) => patch::run(cluster, call),
+        (&Method::DELETE, true) => delete::run(cluster, call),
+        (&Method::DELETE, false) => delete::run_collection(cluster, call),
+        _ => Err(ApiError::method_not_allowed()),
+    }
+}

@@ -1,0 +1,24 @@
+//! Creating an object.
+
+use crate::object::Object;
+use crate::rest::Reply;
+use crate::rest::request::Call;
+use crate::rest::write;
+use crate::server::Cluster;
+use crate::status::ApiError;
+use crate::{managed, schema};
+
+/// Creates the object in the body.
+pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
+    let mut object = call.object()?;
+    write::check_identity(call, &mut object)?;
+    if object.meta_str("resourceVersion").is_some() {
+        return Err(ApiError::bad_request(
+            "resourceVersion should not be set on objects to be created",
+        ));
+    }
+    schema::check_fields(call, &mut object)?;
+    write::prepare_create(cluster, call, &mut object)?;
+    managed::updated(call, &mut object, None)?;
+    write::store_new(cluster, call, object)
+}

@@ -1,0 +1,117 @@
+//! Lists, whole or in pages.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::convert;
+use crate::rest::Reply;
+use crate::rest::request::Call;
+use crate::selector::Selectors;
+use crate::server::Cluster;
+use crate::status::ApiError;
+use crate::storage::Key;
+
+/// Returns the objects of a resource that the selectors take.
+pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
+    let selectors = Selectors::of(call)?;
+    let limit = match call.param("limit").unwrap_or_default() {
+        "" => None,
+        text => Some(text.parse::<usize>().map_err(|_| {
+            ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+        })?),
+    }
+    .filter(|&limit| limit > 0);
+    let token = match call.param("continue").unwrap_or_default() {
+        "" => None,
+        token => Some(Token::parse(token)?),
+    };
+    let at = match &token {
+        Some(token) => Some(token.revision),
+        None => exact_revision(cluster, call)?,
+    };
+    let namespace = (!call.namespace.is_empty()).then_some(call.namespace.as_str());
+    let after = token.as_ref().map(|token| &token.after);
+    let snapshot = cluster
+        .store
+        .list(&call.resource.storage, namespace, at, after, limit, |value| selectors.take(value))
+        .map_err(|_| match token {
+            Some(_) => ApiError::continue_expired(),
+            None => ApiError::expired(at.unwrap_or_default(), cluster.store.revision()),
+        })?;
+    let mut metadata = json!({"resourceVersion": snapshot.revision.to_string()});
+    if let (true, Some((last, _))) = (snapshot.remaining > 0, snapshot.entries.last()) {
+        let token = Token { revision: snapshot.revision, after: last.clone() };
+        metadata["continue"] = token.to_string().into();
+        if selectors.is_empty() {
+            metadata["remainingItemCount"] = snapshot.remaining.into();
+        }
+    }
+    let items: Vec<Value> =
+        snapshot.entries.iter().map(|(_, entry)| convert::outward(call, &entry.value)).collect();
+    let list = json!({
+        "kind": call.resource.list_kind,
+        "apiVersion": call.api_version(),
+        "metadata": metadata,
+        "items": items,
+    });
+    Ok(Reply::Object(StatusCode::OK, list))
+}
+
+/// Returns the revision that `resourceVersionMatch=Exact` asks for, after checking the parameters.
+fn exact_revision(cluster: &Cluster, call: &Call) -> Result<Option<u64>, ApiError> {
+    let given = call.param("resourceVersion").unwrap_or_default();
+    let matching = call.param("resourceVersionMatch").unwrap_or_default();
+    if given.is_empty() {
+        return if matching.is_empty() {
+            Ok(None)
+        } else {
+            Err(ApiError::bad_request(
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            ))
+        };
+    }
+    let revision = parse_revision(given)?;
+    let current = cluster.store.revision();
+    if revision > current {
+        return Err(ApiError::too_large_resource_version(revision, current));
+    }
+    Ok((matching == "Exact" && revision > 0).then_some(revision))
+}
+
+/// Parses a `resourceVersion` parameter.
+pub(crate) fn parse_revision(text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| {
+        ApiError::bad_request(format!(
+            "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: \
+             invalid syntax"
+        ))
+    })
+}
+
+/// Where the next page begins.
+struct Token {
+    revision: u64,
+    after: Key,
+}
+
+impl Token {
+    fn parse(text: &str) -> Result<Self, ApiError> {
+        let parse = || {
+            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+            let value: Value = serde_json::from_slice(&bytes).ok()?;
+            let (namespace, name) = value["start"].as_str()?.split_once('/')?;
+            Some(Self { revision: value["rv"].as_u64()?, after: Key::new(namespace, name) })
+        };
+        parse().ok_or_else(|| ApiError::bad_request("continue key is not valid"))
+    }
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start = format!("{}/{}", self.after.namespace, self.after.name);
+        let token = json!({"v": "meta.k8s.io/v1", "rv": self.revision, "start": start});
+        f.write_str(&URL_SAFE_NO_PAD.encode(token.to_string()))
+    }
+}

@@ -1,0 +1,132 @@
+//! Changing an object by a patch.
+
+use serde_json::{Value, json};
+
+use crate::convert;
+use crate::object::Object;
+use crate::rest::Reply;
+use crate::rest::request::{Call, parse_yaml};
+use crate::rest::update::{MODIFIED, check_revision};
+use crate::rest::write;
+use crate::server::Cluster;
+use crate::status::ApiError;
+use crate::{managed, schema};
+
+const JSON: &str = "application/json-patch+json";
+const MERGE: &str = "application/merge-patch+json";
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+const APPLY: &str = "application/apply-patch+yaml";
+
+const ATTEMPTS: usize = 64;
+
+/// A patch in one of the four forms.
+enum Patch {
+    Json(json_patch::Patch),
+    Merge(Value),
+    Strategic(Value),
+    Apply(Value),
+}
+
+impl Patch {
+    fn parse(call: &Call) -> Result<Self, ApiError> {
+        let bad = |error: serde_json::Error| {
+            ApiError::bad_request(format!("error decoding patch: {error}"))
+        };
+        match call.content_type.as_str() {
+            JSON => Ok(Self::Json(serde_json::from_slice(&call.body).map_err(bad)?)),
+            MERGE => Ok(Self::Merge(serde_json::from_slice(&call.body).map_err(bad)?)),
+            STRATEGIC if call.resource.custom => {
+                Err(ApiError::unsupported_media_type(&[JSON, MERGE, APPLY].join(", ")))
+            }
+            STRATEGIC => Ok(Self::Strategic(serde_json::from_slice(&call.body).map_err(bad)?)),
+            APPLY => Ok(Self::Apply(parse_yaml(&call.body)?)),
+            _ => {
+                Err(ApiError::unsupported_media_type(&[JSON, MERGE, STRATEGIC, APPLY].join(", ")))
+            }
+        }
+    }
+
+    fn apply_to(&self, call: &Call, object: &mut Value) -> Result<(), ApiError> {
+        match self {
+            Self::Json(patch) => json_patch::patch(object, patch).map_err(|error| {
+                ApiError::unprocessable(format!(
+                    "the server rejected our request due to an error in our request: {error}"
+                ))
+            }),
+            Self::Merge(patch) => {
+                json_patch::merge(object, patch);
+                Ok(())
+            }
+            Self::Strategic(patch) => schema::strategic_merge(call, object, patch),
+            Self::Apply(_) => Ok(()),
+        }
+    }
+}
+
+/// Patches the named object; a server-side apply creates it if it does not exist.
+pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
+    let patch = Patch::parse(call)?;
+    if let Patch::Apply(applied) = patch {
+        return apply(cluster, call, applied);
+    }
+    for _ in 0..ATTEMPTS {
+        let old = cluster
+            .store
+            .get(&call.resource.storage, &call.key())
+            .ok_or_else(|| call.not_found())?;
+        let before = convert::outward(call, &old.value);
+        let mut object = before.clone();
+        patch.apply_to(call, &mut object)?;
+        check_revision(call, &object, &old)?;
+        write::check_identity(call, &mut object)?;
+        schema::check_fields(call, &mut object)?;
+        write::prepare_update(cluster, call, &mut object, &before)?;
+        managed::updated(call, &mut object, Some(&before))?;
+        if let Some(reply) = write::store_changed(cluster, call, object, &old) {
+            return Ok(reply);
+        }
+    }
+    Err(call.conflict(call.name.as_deref().unwrap_or_default(), MODIFIED))
+}
+
+fn apply(cluster: &Cluster, call: &Call, mut applied: Value) -> Result<Reply, ApiError> {
+    if call.param("fieldManager").unwrap_or_default().is_empty() {
+        let cause =
+            crate::status::Cause::required("fieldManager", "is required for apply patch");
+        return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
+    }
+    if applied.list_in_meta("managedFields").first().is_some() {
+        return Err(ApiError::bad_request("metadata.managedFields must be nil"));
+    }
+    write::check_identity(call, &mut applied)?;
+    schema::check_fields(call, &mut applied)?;
+    for _ in 0..ATTEMPTS {
+        let old = cluster.store.get(&call.resource.storage, &call.key());
+        let Some(old) = old else {
+            if call.subresource.is_some() {
+                return Err(call.not_found());
+            }
+            if applied.uid().is_some() {
+                let why = "uid mismatch: the provided object specified uid ";
+                let why = format!("{why}{}, and no existing object was found", applied["metadata"]["uid"]);
+                return Err(call.conflict(applied.name(), &why));
+            }
+            let empty = json!({"apiVersion": applied["apiVersion"], "kind": applied["kind"]});
+            let mut object = managed::applied(call, &empty, &applied)?;
+            object.meta_mut().shift_remove("resourceVersion");
+            write::prepare_create(cluster, call, &mut object)?;
+            match write::store_new(cluster, call, object) {
+                Err(error) if error.reason() == "AlreadyExists" => continue,
+                other => return other,
+            }
+        };
+        check_revision(call, &applied, &old)?;
+        let before = convert::outward(call, &old.value);
+        let mut object = managed::applied(call, &before, &applied)?;
+        write::prepare_update(cluster, call, &mut object, &before)?;
+        if let Some(reply) = write::store_changed(cluster, call, object, &old) {
+            return Ok(reply);
+        }
+    }
+    Err(call.conflict(applied.name(), MODIFIED))
+}

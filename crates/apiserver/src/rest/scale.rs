@@ -1,0 +1,125 @@
+//! The scale subresource.
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::convert;
+use crate::managed;
+use crate::object::Object;
+use crate::registry::Scale;
+use crate::rest::request::Call;
+use crate::rest::update::{MODIFIED, check_revision};
+use crate::rest::{Reply, write};
+use crate::server::Cluster;
+use crate::status::ApiError;
+
+const ATTEMPTS: usize = 64;
+
+/// Reads or sets the number of replicas.
+pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
+    let scale = call
+        .resource
+        .version(&call.version)
+        .and_then(|version| version.subresources.scale.clone())
+        .ok_or_else(ApiError::no_such_path)?;
+    for _ in 0..ATTEMPTS {
+        let old = cluster
+            .store
+            .get(&call.resource.storage, &call.key())
+            .ok_or_else(|| call.not_found())?;
+        let before = convert::outward(call, &old.value);
+        let current = view(&scale, &before);
+        let mut wanted = match call.method {
+            Method::GET => return Ok(Reply::Json(StatusCode::OK, current)),
+            Method::PUT => call.object()?,
+            Method::PATCH => {
+                let patch: Value = serde_json::from_slice(&call.body)
+                    .map_err(|error| ApiError::bad_request(error.to_string()))?;
+                let mut wanted = current.clone();
+                if call.content_type == "application/json-patch+json" {
+                    let patch: json_patch::Patch = serde_json::from_value(patch)
+                        .map_err(|error| ApiError::bad_request(error.to_string()))?;
+                    json_patch::patch(&mut wanted, &patch)
+                        .map_err(|error| ApiError::unprocessable(error.to_string()))?;
+                } else {
+                    json_patch::merge(&mut wanted, &patch);
+                }
+                wanted
+            }
+            _ => return Err(ApiError::method_not_allowed()),
+        };
+        check_revision(call, &wanted, &old)?;
+        let replicas = wanted["spec"]["replicas"].take();
+        let mut object = before.clone();
+        set(&mut object, &scale.spec_replicas, if replicas.is_null() { 0.into() } else { replicas });
+        let mut main = call.with(call.method.clone(), call.name.clone());
+        main.subresource = None;
+        write::prepare_update(cluster, &main, &mut object, &before)?;
+        managed::updated(call, &mut object, Some(&before))?;
+        match write::store_changed(cluster, &main, object, &old) {
+            Some(Reply::Object(code, stored)) => {
+                return Ok(Reply::Json(code, view(&scale, &stored)));
+            }
+            Some(other) => return Ok(other),
+            None => {}
+        }
+    }
+    Err(call.conflict(call.name.as_deref().unwrap_or_default(), MODIFIED))
+}
+
+/// Returns the `autoscaling/v1` Scale of an object.
+fn view(scale: &Scale, object: &Value) -> Value {
+    let selector = match &scale.selector {
+        Some(path) => get(object, path).clone(),
+        None => selector_text(&object["spec"]["selector"]).into(),
+    };
+    let mut status = json!({"replicas": number(get(object, &scale.status_replicas))});
+    if selector.is_string() {
+        status["selector"] = selector;
+    }
+    json!({
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {
+            "name": object.name(),
+            "namespace": object.namespace(),
+            "uid": object.uid(),
+            "resourceVersion": object["metadata"]["resourceVersion"],
+            "creationTimestamp": object["metadata"]["creationTimestamp"],
+        },
+        "spec": {"replicas": number(get(object, &scale.spec_replicas))},
+        "status": status,
+    })
+}
+
+fn number(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_default()
+}
+
+fn get<'a>(object: &'a Value, path: &str) -> &'a Value {
+    path.split('.').filter(|part| !part.is_empty()).fold(object, |at, part| &at[part])
+}
+
+fn set(object: &mut Value, path: &str, value: Value) {
+    let mut at = object;
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        if !at.is_object() {
+            *at = json!({});
+        }
+        at = &mut at[part];
+    }
+    *at = value;
+}
+
+/// Returns a label selector as text: `app=web,tier in (a,b)`.
+fn selector_text(selector: &Value) -> String {
+    let labels = selector.get("matchLabels").unwrap_or(selector);
+    let mut terms: Vec<String> = labels
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)))
+        .collect();
+    terms.sort();
+    terms.join(",")
+}

@@ -1,0 +1,259 @@
+//! Label and field selectors.
+
+use serde_json::Value;
+
+use crate::object::Object;
+use crate::registry::Resource;
+use crate::rest::request::Call;
+use crate::status::ApiError;
+
+/// The selectors of a list, watch or deletecollection.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selectors {
+    labels: Vec<Requirement>,
+    fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Requirement {
+    key: String,
+    operator: Operator,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Operator {
+    In(Vec<String>),
+    NotIn(Vec<String>),
+    Exists,
+    NotExists,
+    Greater(i64),
+    Less(i64),
+}
+
+#[derive(Debug, Clone)]
+struct Field {
+    path: String,
+    value: String,
+    equal: bool,
+}
+
+impl Selectors {
+    /// Parses the selectors of a call. A name in the path selects as `metadata.name` does.
+    pub(crate) fn of(call: &Call) -> Result<Self, ApiError> {
+        let labels = parse_labels(call.param("labelSelector").unwrap_or_default())?;
+        let mut fields =
+            parse_fields(&call.resource, call, call.param("fieldSelector").unwrap_or_default())?;
+        if let Some(name) = &call.name {
+            fields.push(Field { path: "metadata.name".into(), value: name.clone(), equal: true });
+        }
+        Ok(Self { labels, fields })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    /// Returns whether an object is selected.
+    pub(crate) fn take(&self, object: &Value) -> bool {
+        self.labels.iter().all(|requirement| requirement.holds(object))
+            && self.fields.iter().all(|field| field.holds(object))
+    }
+}
+
+impl Requirement {
+    fn holds(&self, object: &Value) -> bool {
+        let value = object.label(&self.key);
+        let number = || value.and_then(|value| value.parse::<i64>().ok());
+        match &self.operator {
+            Operator::In(values) => value.is_some_and(|value| values.iter().any(|v| v == value)),
+            Operator::NotIn(values) => value.is_none_or(|value| values.iter().all(|v| v != value)),
+            Operator::Exists => value.is_some(),
+            Operator::NotExists => value.is_none(),
+            Operator::Greater(than) => number().is_some_and(|number| number > *than),
+            Operator::Less(than) => number().is_some_and(|number| number < *than),
+        }
+    }
+}
+
+impl Field {
+    fn holds(&self, object: &Value) -> bool {
+        let found = lookup(object, &self.path);
+        (found == self.value) == self.equal
+    }
+}
+
+/// Returns the text at a dotted path, empty if absent.
+fn lookup(object: &Value, path: &str) -> String {
+    let mut at = object;
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        match at.get(part) {
+            Some(next) => at = next,
+            None => return String::new(),
+        }
+    }
+    match at {
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => at.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn parse_fields(resource: &Resource, call: &Call, text: &str) -> Result<Vec<Field>, ApiError> {
+    let mut fields = Vec::new();
+    for term in text.split(',').map(str::trim).filter(|term| !term.is_empty()) {
+        let (path, value, equal) = if let Some((path, value)) = term.split_once("!=") {
+            (path, value, false)
+        } else if let Some((path, value)) = term.split_once("==") {
+            (path, value, true)
+        } else if let Some((path, value)) = term.split_once('=') {
+            (path, value, true)
+        } else {
+            return Err(ApiError::bad_request(format!(
+                "invalid selector: {text:?}; can't understand {term:?}"
+            )));
+        };
+        let (path, value) = (path.trim(), value.trim());
+        if !selectable(resource, &call.version, path) {
+            return Err(ApiError::bad_request(format!(
+                "Unable to find {:?} that match label selector \"\", field selector {text:?}: \
+                 field label not supported: {path}",
+                format!("{}, Kind={}", call.api_version(), resource.kind)
+            )));
+        }
+        fields.push(Field { path: path.into(), value: value.into(), equal });
+    }
+    Ok(fields)
+}
+
+/// Returns whether objects can be selected by that field.
+fn selectable(resource: &Resource, version: &str, path: &str) -> bool {
+    if path == "metadata.name" || (path == "metadata.namespace" && resource.namespaced) {
+        return true;
+    }
+    if resource.custom {
+        let fields = resource.version(version).map_or(&[][..], |version| &version.selectable);
+        return fields.iter().any(|field| field.trim_start_matches('.') == path);
+    }
+    let known: &[&str] = match resource.kind.as_str() {
+        "Pod" => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.nominatedNodeName",
+        ],
+        "Event" => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+        "Secret" => &["type"],
+        "Namespace" => &["status.phase"],
+        "Node" => &["spec.unschedulable"],
+        "ReplicaSet" | "ReplicationController" => &["status.replicas"],
+        "Job" => &["status.successful"],
+        "Service" => &["spec.clusterIP", "spec.type"],
+        "CertificateSigningRequest" => &["spec.signerName"],
+        _ => &[],
+    };
+    known.contains(&path)
+}
+
+fn parse_labels(text: &str) -> Result<Vec<Requirement>, ApiError> {
+    split_terms(text).into_iter().map(|term| parse_label(text, term)).collect()
+}
+
+/// Splits at commas outside of parentheses.
+fn split_terms(text: &str) -> Vec<&str> {
+    let mut terms = Vec::new();
+    let (mut depth, mut start) = (0_u32, 0);
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                terms.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    terms.push(&text[start..]);
+    terms.into_iter().map(str::trim).filter(|term| !term.is_empty()).collect()
+}
+
+fn parse_label(selector: &str, term: &str) -> Result<Requirement, ApiError> {
+    let requirement = |key: &str, operator| Requirement { key: key.trim().to_owned(), operator };
+    let one = |value: &str| vec![value.trim().to_owned()];
+    let bad = |what: &str| {
+        ApiError::bad_request(format!(
+            "unable to parse requirement: {what} in selector {selector:?}"
+        ))
+    };
+    if let Some(list) = term.strip_suffix(')') {
+        let (head, values) = list.split_once('(').ok_or_else(|| bad("found ')'"))?;
+        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+        let mut words = head.split_whitespace();
+        return match (words.next(), words.next()) {
+            (Some(key), Some("in")) => Ok(requirement(key, Operator::In(values))),
+            (Some(key), Some("notin")) => Ok(requirement(key, Operator::NotIn(values))),
+            _ => Err(bad("expected: in, notin")),
+        };
+    }
+    if let Some((key, value)) = term.split_once("!=") {
+        return Ok(requirement(key, Operator::NotIn(one(value))));
+    }
+    if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
+        return Ok(requirement(key, Operator::In(one(value))));
+    }
+    for (sign, greater) in [('>', true), ('<', false)] {
+        if let Some((key, value)) = term.split_once(sign) {
+            let number = value.trim().parse().map_err(|_| bad("expected an integer"))?;
+            let operator =
+                if greater { Operator::Greater(number) } else { Operator::Less(number) };
+            return Ok(requirement(key, operator));
+        }
+    }
+    if let Some(key) = term.strip_prefix('!') {
+        return Ok(requirement(key, Operator::NotExists));
+    }
+    if term.contains(char::is_whitespace) {
+        return Err(bad("found several words"));
+    }
+    Ok(requirement(term, Operator::Exists))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn takes(selector: &str) -> bool {
+        let object = json!({"metadata": {"labels": {"app": "web", "tier": "3"}}});
+        parse_labels(selector).unwrap().iter().all(|requirement| requirement.holds(&object))
+    }
+
+    #[test]
+    fn selects_by_labels() {
+        for selector in [
+            "", "app", "app=web", "app==web,tier", "app in (api, web)", "!owner", "app!=api",
+            "owner!=x", "app notin (api)", "tier>2", "tier < 4",
+        ] {
+            assert!(takes(selector), "{selector}");
+        }
+        for selector in ["owner", "app=api", "!app", "app notin (web,api)", "tier>3", "a in (b)"] {
+            assert!(!takes(selector), "{selector}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The cluster behind the API, and the service in front of it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Limited};
+use tower::Service;
+
+use crate::bootstrap;
+use crate::body::Body;
+use crate::crd;
+use crate::registry::Registry;
+use crate::rest::request::{Received, parse_query};
+use crate::rest::{self, output};
+use crate::status::ApiError;
+use crate::storage::{Key, Store};
+use crate::user::UserInfo;
+
+/// Settings of an [`ApiServer`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many changes of each resource are kept for watches that resume; default 1,000. A watch
+    /// from an older revision is answered with 410 `Expired`.
+    pub history_limit: usize,
+    /// Largest request body in bytes; default 3 MiB, as the real one.
+    pub body_limit: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { history_limit: 1_000, body_limit: 3 * 1024 * 1024 }
+    }
+}
+
+/// An in-memory Kubernetes API; clones share the same objects.
+#[derive(Debug, Clone)]
+pub struct ApiServer {
+    cluster: Arc<Cluster>,
+}
+
+/// Objects and kinds.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) store: Arc<Store>,
+    registry: RwLock<Arc<Registry>>,
+    options: Options,
+}
+
+impl ApiServer {
+    /// Returns an API that serves the built-in kinds and holds the namespaces of a new cluster.
+    pub fn new(options: Options) -> Self {
+        let cluster = Arc::new(Cluster {
+            store: Arc::new(Store::new(options.history_limit)),
+            registry: RwLock::new(Arc::new(Registry::builtin())),
+            options,
+        });
+        bootstrap::install(&cluster);
+        Self { cluster }
+    }
+
+    /// Returns the API as a service for in-process clients, who act as administrator:
+    /// `kube::Client::new(server.service(), "default")`.
+    ///
+    /// A [`UserInfo`] in the extensions of a request, and impersonation headers, override that.
+    pub fn service(&self) -> ApiService {
+        ApiService { cluster: self.cluster.clone() }
+    }
+
+    /// Forgets the history of all resources: a watch that resumes is answered with 410 `Expired`,
+    /// as after a compaction of etcd.
+    pub fn compact(&self) {
+        self.cluster.store.compact();
+    }
+}
+
+impl Cluster {
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        self.registry.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn change_registry(&self, change: impl FnOnce(&mut Registry)) {
+        let mut registry = self.registry.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut registry));
+    }
+
+    /// Stops serving custom kinds whose definition is gone.
+    pub(crate) fn forget_removed_kinds(&self) {
+        let registry = self.registry();
+        for resource in registry.all().filter(|resource| resource.custom) {
+            let key = Key::new("", &*resource.storage);
+            if self.store.get(crd::CRDS, &key).is_none() {
+                self.change_registry(|registry| registry.remove(&resource.group, &resource.plural));
+            }
+        }
+    }
+}
+
+/// The API as a tower service: any HTTP request body, no socket needed.
+#[derive(Debug, Clone)]
+pub struct ApiService {
+    cluster: Arc<Cluster>,
+}
+
+impl<B> Service<Request<B>> for ApiService
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let cluster = self.cluster.clone();
+        Box::pin(async move {
+            let response = match receive(&cluster, request).await {
+                Ok(received) => rest::answer(&cluster, &received),
+                Err(error) => output::json(error.code(), &error.to_value(), &[]),
+            };
+            Ok(response)
+        })
+    }
+}
+
+async fn receive<B>(cluster: &Cluster, request: Request<B>) -> Result<Received, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (parts, body) = request.into_parts();
+    let limit = cluster.options.body_limit;
+    let body = Limited::new(body, limit)
+        .collect()
+        .await
+        .map_err(|error| {
+            if error.is::<http_body_util::LengthLimitError>() {
+                ApiError::too_large(limit)
+            } else {
+                ApiError::bad_request(format!("failed to read the request body: {error}"))
+            }
+        })?
+        .to_bytes();
+    let user = parts.extensions.get::<UserInfo>().cloned().unwrap_or_else(UserInfo::admin);
+    Ok(Received {
+        user: user.impersonating(&parts.headers),
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: parse_query(parts.uri.query().unwrap_or_default()),
+        headers: parts.headers,
+        body,
+    })
+}
