@@ -1,0 +1,458 @@
+//! The command line: global flags and the tree of commands.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// GitOps for Kubernetes: makes clusters equal to what Git declares.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidegate",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Try it without a cluster:\n  \
+        tidegate local -f objects.yaml --repo https://github.com/me/fleet=./fleet"
+)]
+pub(crate) struct Root {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The namespace that the command works in
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "NAMESPACE",
+        default_value = manifests::DEFAULT_NAMESPACE,
+        env = "FLUX_SYSTEM_NAMESPACE",
+        hide_env_values = true
+    )]
+    pub(crate) namespace: String,
+
+    /// How long the whole command may take, e.g. 30s or 5m
+    #[arg(long, global = true, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// How to reach the cluster; the names are kubectl's.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct Connection {
+    /// Path to the kubeconfig file [default: $KUBECONFIG, then ~/.kube/config]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The kubeconfig context to use
+    #[arg(long, global = true)]
+    pub(crate) context: Option<String>,
+    /// The kubeconfig cluster to use
+    #[arg(long, global = true)]
+    pub(crate) cluster: Option<String>,
+    /// The kubeconfig user to use
+    #[arg(long, global = true)]
+    pub(crate) user: Option<String>,
+    /// The username to impersonate
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub(crate) as_user: Option<String>,
+    /// A group to impersonate, can be repeated
+    #[arg(long = "as-group", global = true, value_name = "GROUP", requires = "as_user")]
+    pub(crate) as_groups: Vec<String>,
+    /// The address of the API server
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// The bearer token to authenticate with
+    #[arg(long, global = true, hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// The name to check the server certificate against
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) tls_server_name: Option<String>,
+    /// Do not check the server certificate
+    #[arg(long, global = true)]
+    pub(crate) insecure_skip_tls_verify: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print a script that completes commands and flags in a shell
+    Completion(CompletionArgs),
+    /// List objects and their state
+    Get(GetArgs),
+    /// Install the controllers, or print their manifests
+    Install(InstallArgs),
+    /// Work with kustomizations on disk
+    Kustomize(KustomizeArgs),
+    /// Run an API and the controllers in this process, without a cluster
+    Local(LocalArgs),
+    /// Ask a controller to reconcile an object now, and wait for the outcome
+    Reconcile(ReconcileArgs),
+    /// Resume the reconciliation of objects
+    Resume(ResumeArgs),
+    /// Suspend the reconciliation of objects
+    Suspend(SuspendArgs),
+    /// Print the versions of the command and of the installed controllers
+    Version(VersionArgs),
+}
+
+/// Arguments of `completion`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  source <(tidegate completion bash)")]
+pub(crate) struct CompletionArgs {
+    /// The shell to complete in
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// A structured output format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON document
+    Json,
+    /// One YAML document
+    Yaml,
+}
+
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tidegate get kustomizations -A\n  \
+    tidegate get sources git --status-selector ready=false\n  \
+    tidegate get all")]
+pub(crate) struct GetArgs {
+    #[command(subcommand)]
+    pub(crate) what: GetKind,
+    #[command(flatten)]
+    pub(crate) flags: GetFlags,
+}
+
+/// Flags of every `get`.
+#[derive(Debug, Args)]
+pub(crate) struct GetFlags {
+    /// List objects of all namespaces
+    #[arg(short = 'A', long, global = true)]
+    pub(crate) all_namespaces: bool,
+    /// Leave out the line of column names
+    #[arg(long, global = true)]
+    pub(crate) no_header: bool,
+    /// Go on and print a line at every change
+    #[arg(short, long, global = true)]
+    pub(crate) watch: bool,
+    /// List only objects with this condition, e.g. ready=false or stalled!=true
+    #[arg(long, global = true, value_name = "CONDITION=VALUE")]
+    pub(crate) status_selector: Option<String>,
+    /// List only objects with these labels
+    #[arg(short = 'l', long, global = true, value_name = "SELECTOR")]
+    pub(crate) label_selector: Option<String>,
+    /// Show which source each object takes its content from
+    #[arg(long, global = true)]
+    pub(crate) show_source: bool,
+    /// Print the objects themselves
+    #[arg(short, long, global = true, value_enum)]
+    pub(crate) output: Option<Format>,
+}
+
+/// What to list.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GetKind {
+    /// Every kind, grouped
+    All,
+    /// Kustomizations
+    #[command(visible_aliases = ["ks", "kustomization"])]
+    Kustomizations(NameArg),
+    /// Sources
+    #[command(visible_alias = "source")]
+    Sources {
+        #[command(subcommand)]
+        kind: GetSource,
+    },
+}
+
+/// Which sources to list.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GetSource {
+    /// Every kind of source, grouped
+    All,
+    /// Artifacts that another controller produces
+    External(NameArg),
+    /// Git repositories
+    Git(NameArg),
+}
+
+/// An object name that may be left out.
+#[derive(Debug, Args)]
+pub(crate) struct NameArg {
+    /// Only the object of this name
+    pub(crate) name: Option<String>,
+}
+
+/// Arguments of `install`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tidegate install\n  \
+    tidegate install --components source-controller --export > tidegate.yaml")]
+pub(crate) struct InstallArgs {
+    /// The controllers to install, comma-separated
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "source-controller,kustomize-controller",
+        value_name = "NAMES"
+    )]
+    pub(crate) components: Vec<manifests::Component>,
+    /// Print the manifests instead of applying them
+    #[arg(long)]
+    pub(crate) export: bool,
+    /// Registry and path before the image names
+    #[arg(long, default_value = manifests::DEFAULT_REGISTRY)]
+    pub(crate) registry: String,
+    /// The image tag to install [default: the version of this command]
+    #[arg(long = "version", short = 'v', value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+    /// A Secret with credentials for the registry, by name
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) image_pull_secret: Option<String>,
+    /// Let the controllers work in all namespaces, not only in their own
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) watch_all_namespaces: bool,
+    /// The log level of the controllers
+    #[arg(long, default_value = "info", value_parser = ["trace", "debug", "info", "error"])]
+    pub(crate) log_level: String,
+    /// Install network policies that let only what is needed through
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) network_policy: bool,
+    /// The DNS domain of the cluster
+    #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
+    pub(crate) cluster_domain: String,
+    /// Keys of taints that the controllers tolerate, comma-separated
+    #[arg(long, value_delimiter = ',', value_name = "KEYS")]
+    pub(crate) toleration_keys: Vec<String>,
+}
+
+/// Arguments of `kustomize`.
+#[derive(Debug, Args)]
+pub(crate) struct KustomizeArgs {
+    #[command(subcommand)]
+    pub(crate) command: KustomizeCommand,
+}
+
+/// What to do with a kustomization on disk.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KustomizeCommand {
+    /// Print the objects that a directory declares, as `kubectl kustomize` does
+    Build(KustomizeBuildArgs),
+}
+
+/// Arguments of `kustomize build`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tidegate kustomize build ./deploy/production")]
+pub(crate) struct KustomizeBuildArgs {
+    /// The directory that holds the kustomization file
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Whether files outside the directory of a kustomization may be loaded
+    #[arg(long, value_enum, default_value_t = LoadRestrictor::RootOnly)]
+    pub(crate) load_restrictor: LoadRestrictor,
+    /// How to order the objects when the kustomization does not say
+    #[arg(long, value_enum, default_value_t = Reorder::None)]
+    pub(crate) reorder: Reorder,
+    /// Label every object as managed by the build
+    #[arg(long)]
+    pub(crate) enable_managedby_label: bool,
+    /// Write to this file, or one file an object into this directory
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Which files a kustomization may load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LoadRestrictor {
+    /// Files below its own directory
+    #[value(name = "LoadRestrictionsRootOnly")]
+    RootOnly,
+    /// Any file
+    #[value(name = "LoadRestrictionsNone")]
+    None,
+}
+
+/// In which order objects are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reorder {
+    /// Namespaces and cluster-wide definitions first, webhooks last
+    Legacy,
+    /// As declared
+    None,
+}
+
+/// Arguments of `local`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tidegate local -f flux-system/ --until-ready\n  \
+    tidegate local -f flux-system/ --repo https://github.com/me/fleet=./fleet\n  \
+    tidegate local --no-controllers")]
+pub(crate) struct LocalArgs {
+    /// Apply the objects in this file or directory, can be repeated
+    #[arg(short, long = "filename", value_name = "FILE|DIR")]
+    pub(crate) filenames: Vec<PathBuf>,
+    /// Serve a local working tree in place of a remote URL, can be repeated
+    #[arg(long = "repo", value_name = "URL=PATH", value_parser = repo)]
+    pub(crate) repos: Vec<(String, PathBuf)>,
+    /// The controllers to run, comma-separated
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "source-controller,kustomize-controller",
+        value_name = "NAMES",
+        conflicts_with = "no_controllers"
+    )]
+    pub(crate) components: Vec<manifests::Component>,
+    /// Run only the API
+    #[arg(long)]
+    pub(crate) no_controllers: bool,
+    /// Do not simulate what a cluster does with workloads: they never become ready
+    #[arg(long)]
+    pub(crate) no_workloads: bool,
+    /// Exit as soon as everything is ready, or with status 1 and the causes when it does not
+    #[arg(long)]
+    pub(crate) until_ready: bool,
+    /// The address that the API listens on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Where to write the kubeconfig
+    #[arg(long, default_value = "tidegate.kubeconfig", value_name = "FILE")]
+    pub(crate) write_kubeconfig: PathBuf,
+}
+
+/// Arguments of `reconcile`.
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileArgs {
+    #[command(subcommand)]
+    pub(crate) what: ReconcileKind,
+}
+
+/// What to reconcile.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReconcileKind {
+    /// A Kustomization
+    #[command(visible_alias = "ks")]
+    Kustomization {
+        /// Its name
+        name: String,
+        /// Reconcile its source first
+        #[arg(long)]
+        with_source: bool,
+    },
+    /// A source
+    Source {
+        #[command(subcommand)]
+        kind: ReconcileSource,
+    },
+}
+
+/// Which source to reconcile.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReconcileSource {
+    /// A Git repository
+    Git {
+        /// Its name
+        name: String,
+    },
+}
+
+/// Arguments of `suspend`.
+#[derive(Debug, Args)]
+pub(crate) struct SuspendArgs {
+    #[command(subcommand)]
+    pub(crate) what: SuspendKind,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    #[command(subcommand)]
+    pub(crate) what: SuspendKind,
+    /// Wait for the outcome [default: only when one name is given]
+    #[arg(long, global = true)]
+    pub(crate) wait: bool,
+}
+
+/// What to suspend or resume.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SuspendKind {
+    /// Kustomizations
+    #[command(visible_alias = "ks")]
+    Kustomization(NamesArg),
+    /// Sources
+    Source {
+        #[command(subcommand)]
+        kind: SuspendSource,
+    },
+}
+
+/// Which sources to suspend or resume.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SuspendSource {
+    /// Git repositories
+    Git(NamesArg),
+}
+
+/// Several objects by name, or all of a namespace.
+#[derive(Debug, Args)]
+pub(crate) struct NamesArg {
+    /// The objects
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) names: Vec<String>,
+    /// Every object of the kind in the namespace
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Arguments of `version`.
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {
+    /// Print only the version of this command, without asking a cluster
+    #[arg(long)]
+    pub(crate) client: bool,
+    /// The output format
+    #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
+    pub(crate) output: Format,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<api::duration::Duration>().map(Into::into).map_err(|err| err.to_string())
+}
+
+fn repo(text: &str) -> Result<(String, PathBuf), String> {
+    // The path is what follows the last `=`: a URL may hold one in its query.
+    match text.rsplit_once('=') {
+        Some((url, path)) if !url.is_empty() && !path.is_empty() => {
+            Ok((url.to_owned(), PathBuf::from(path)))
+        }
+        _ => Err("expected URL=PATH, e.g. https://github.com/me/fleet=./fleet".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn command_tree_is_consistent() {
+        Root::command().debug_assert();
+    }
+
+    #[test]
+    fn takes_go_durations() {
+        let root = Root::try_parse_from(["tidegate", "--timeout", "1m30s", "version"]).unwrap();
+        assert_eq!(root.global.timeout, Duration::from_secs(90));
+    }
+}

@@ -1,0 +1,140 @@
+//! Reads the objects that `-f` names and applies them to the local API.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{Patch, PatchParams},
+    core::{DynamicObject, GroupVersionKind},
+    discovery::{self, Scope},
+};
+use serde_json::Value;
+
+/// The field manager of what a user applies through this command.
+const FIELD_MANAGER: &str = "tidegate";
+
+/// Returns the objects in files and directories, in the order in which they have to be applied.
+///
+/// A directory gives the objects of its `.yaml`, `.yml` and `.json` files, in order of their names
+/// and without those of its subdirectories, as `kubectl apply -f` does.
+///
+/// # Errors
+///
+/// With the name of the file that cannot be read or parsed, and the place in it.
+pub(super) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<DynamicObject>> {
+    let mut objects = Vec::new();
+    for path in paths {
+        for file in files(path)? {
+            let text = std::fs::read_to_string(&file)
+                .with_context(|| format!("failed to read {}", file.display()))?;
+            for value in goyaml::parse_documents(&text)
+                .with_context(|| format!("failed to parse {}", file.display()))?
+            {
+                expand(value, &file, &mut objects)?;
+            }
+        }
+    }
+    // What others live in or are of comes first; otherwise the order of the user stays.
+    objects.sort_by_key(|object: &DynamicObject| {
+        let kind = object.types.as_ref().map_or("", |types| types.kind.as_str());
+        !matches!(kind, "Namespace" | "CustomResourceDefinition")
+    });
+    Ok(objects)
+}
+
+fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let failed = || format!("failed to read {}", path.display());
+    if !std::fs::metadata(path).with_context(failed)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).with_context(failed)? {
+        let file = entry.with_context(failed)?.path();
+        let extension = file.extension().and_then(|extension| extension.to_str());
+        if file.is_file() && matches!(extension, Some("yaml" | "yml" | "json")) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Adds the object that a document holds, or the items of a list.
+fn expand(value: Value, file: &Path, objects: &mut Vec<DynamicObject>) -> anyhow::Result<()> {
+    if value.is_null() {
+        return Ok(());
+    }
+    let is_list = value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+    if let (true, Some(items)) = (is_list, value["items"].as_array()) {
+        for item in items {
+            expand(item.clone(), file, objects)?;
+        }
+        return Ok(());
+    }
+    let object: DynamicObject = serde_json::from_value(value)
+        .with_context(|| format!("a document of {} is not a Kubernetes object", file.display()))?;
+    if object.types.is_none() || object.metadata.name.is_none() {
+        bail!("a document of {} lacks apiVersion, kind or metadata.name", file.display());
+    }
+    objects.push(object);
+    Ok(())
+}
+
+/// Applies one object.
+///
+/// # Errors
+///
+/// When its kind is unknown, or the API refuses it.
+pub(super) async fn apply(client: &Client, object: &DynamicObject) -> anyhow::Result<()> {
+    let types = object.types.as_ref().context("an object without kind")?;
+    let gvk = GroupVersionKind::try_from(types).context("an object with a broken apiVersion")?;
+    let name = object.name_any();
+    let (resource, capabilities) = discovery::pinned_kind(client, &gvk)
+        .await
+        .with_context(|| format!("the API does not know {} of {}", gvk.kind, gvk.api_version()))?;
+    let api: Api<DynamicObject> = match capabilities.scope {
+        Scope::Cluster => Api::all_with(client.clone(), &resource),
+        Scope::Namespaced => {
+            let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
+            Api::namespaced_with(client.clone(), namespace, &resource)
+        }
+    };
+    api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object))
+        .await
+        .with_context(|| format!("failed to apply {} {name}", gvk.kind))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_directories_in_order_and_expands_lists() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n");
+        write(
+            "a.yaml",
+            "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  \
+             metadata:\n    name: a\n- apiVersion: v1\n  kind: Namespace\n  metadata:\n    name: n\n",
+        );
+        write("notes.txt", "not: an object");
+        let names: Vec<_> = read(&[dir.path().to_owned()])
+            .unwrap()
+            .iter()
+            .map(|object| object.name_any())
+            .collect();
+        assert_eq!(names, ["n", "a", "b"]);
+    }
+
+    #[test]
+    fn names_the_file_of_what_is_not_an_object() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("values.yaml");
+        std::fs::write(&file, "replicas: 2\n").unwrap();
+        let error = format!("{:#}", read(&[file]).unwrap_err());
+        assert!(error.contains("values.yaml"), "{error}");
+    }
+}
