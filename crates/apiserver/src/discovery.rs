@@ -4,6 +4,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::openapi;
 use crate::registry::{Registry, Resource, Version};
 use crate::rest::output;
 use crate::rest::request::Received;
@@ -49,6 +50,13 @@ pub(crate) fn answer(
         },
         ["api", version] => resources(registry, "", version),
         ["apis", group, version] => resources(registry, group, version),
+        ["openapi", "v3"] => ok(&openapi::index(registry)),
+        ["openapi", "v3", "api", version] => {
+            ok(&openapi::document(registry, "", version).ok_or_else(ApiError::no_such_path)?)
+        }
+        ["openapi", "v3", "apis", group, version] => {
+            ok(&openapi::document(registry, group, version).ok_or_else(ApiError::no_such_path)?)
+        }
         [] => ok(&json!({"paths": ["/api", "/apis", "/healthz", "/openapi/v3", "/version"]})),
         _ => Err(ApiError::no_such_path()),
     }

@@ -3,6 +3,7 @@
 //! [`ApiServer::service`] is a tower service: hand it to `kube::Client::new` and no socket is
 //! needed. It knows the built-in kinds and whatever CustomResourceDefinitions are created in it.
 
+mod auth;
 mod body;
 mod bootstrap;
 mod clock;
@@ -14,10 +15,12 @@ mod gc;
 mod managed;
 mod names;
 mod object;
+mod openapi;
 mod registry;
 mod rest;
 mod schema;
 mod selector;
+mod serve;
 mod server;
 mod status;
 mod storage;
@@ -27,6 +30,7 @@ mod user;
 mod yaml;
 
 pub use body::Body;
+pub use serve::{ServeError, Served};
 pub use server::{ApiServer, ApiService, Options};
 pub use status::ApiError;
 pub use user::UserInfo;

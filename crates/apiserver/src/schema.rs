@@ -6,13 +6,18 @@ use serde_json::Value;
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
     /// The `openAPIV3Schema` of a custom resource.
-    pub(crate) openapi: Option<Value>,
+    openapi: Option<Value>,
 }
 
 impl Schema {
     /// Returns the schema of a built-in kind.
     pub(crate) fn builtin(_group: &str, _version: &str, _kind: &str) -> Self {
         Self { openapi: None }
+    }
+
+    /// Returns the `openAPIV3Schema` of a custom resource.
+    pub(crate) fn openapi(&self) -> Option<&Value> {
+        self.openapi.as_ref()
     }
 
     /// Returns the schema of a version of a CustomResourceDefinition.

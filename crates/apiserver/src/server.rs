@@ -11,6 +11,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use tower::Service;
 
+use crate::auth::Tokens;
 use crate::bootstrap;
 use crate::body::Body;
 use crate::crd;
@@ -48,6 +49,7 @@ pub struct ApiServer {
 pub(crate) struct Cluster {
     pub(crate) store: Arc<Store>,
     registry: RwLock<Arc<Registry>>,
+    pub(crate) tokens: Tokens,
     options: Options,
 }
 
@@ -57,6 +59,7 @@ impl ApiServer {
         let cluster = Arc::new(Cluster {
             store: Arc::new(Store::new(options.history_limit)),
             registry: RwLock::new(Arc::new(Registry::builtin())),
+            tokens: Tokens::default(),
             options,
         });
         bootstrap::install(&cluster);
@@ -69,6 +72,10 @@ impl ApiServer {
     /// A [`UserInfo`] in the extensions of a request, and impersonation headers, override that.
     pub fn service(&self) -> ApiService {
         ApiService { cluster: self.cluster.clone() }
+    }
+
+    pub(crate) fn tokens(&self) -> Tokens {
+        self.cluster.tokens.clone()
     }
 
     /// Forgets the history of all resources: a watch that resumes is answered with 410 `Expired`,
