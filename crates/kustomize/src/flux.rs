@@ -300,7 +300,15 @@ fn merge_image(entries: &mut Vec<Value>, image: &Image) {
 
 fn is_remote(path: &str) -> bool {
     const PREFIXES: [&str; 9] = [
-        "/", "git::", "gh:", "ssh://", "https://", "http://", "git@", "github.com:", "github.com/",
+        "/",
+        "git::",
+        "gh:",
+        "ssh://",
+        "https://",
+        "http://",
+        "git@",
+        "github.com:",
+        "github.com/",
     ];
     PREFIXES.iter().any(|prefix| path.starts_with(prefix)) || path.starts_with("file://")
 }

@@ -111,6 +111,7 @@ pub(crate) struct FieldSpec {
 /// An entry of `patches` or `patchesJson6902`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the names of the file")]
 pub(crate) struct Patch {
     #[serde(deserialize_with = "nullable")]
     pub path: String,
@@ -132,6 +133,7 @@ pub(crate) struct PatchOptions {
 /// What selects objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the names of the file")]
 pub(crate) struct Selector {
     #[serde(deserialize_with = "nullable")]
     pub group: String,
@@ -327,27 +329,102 @@ pub(crate) struct LegacySortOptions {
 }
 
 const TOP: [&str; 35] = [
-    "apiVersion", "kind", "metadata", "openapi", "resources", "bases", "components", "crds",
-    "configurations", "namePrefix", "nameSuffix", "namespace", "commonLabels", "labels",
-    "commonAnnotations", "patches", "patchesStrategicMerge", "patchesJson6902", "images",
-    "imageTags", "replacements", "replicas", "vars", "configMapGenerator", "secretGenerator",
-    "generatorOptions", "helmCharts", "helmGlobals", "helmChartInflationGenerator", "generators",
-    "transformers", "validators", "buildMetadata", "sortOptions", "inventory",
+    "apiVersion",
+    "kind",
+    "metadata",
+    "openapi",
+    "resources",
+    "bases",
+    "components",
+    "crds",
+    "configurations",
+    "namePrefix",
+    "nameSuffix",
+    "namespace",
+    "commonLabels",
+    "labels",
+    "commonAnnotations",
+    "patches",
+    "patchesStrategicMerge",
+    "patchesJson6902",
+    "images",
+    "imageTags",
+    "replacements",
+    "replicas",
+    "vars",
+    "configMapGenerator",
+    "secretGenerator",
+    "generatorOptions",
+    "helmCharts",
+    "helmGlobals",
+    "helmChartInflationGenerator",
+    "generators",
+    "transformers",
+    "validators",
+    "buildMetadata",
+    "sortOptions",
+    "inventory",
 ];
 
 const NESTED: [&str; 45] = [
-    "pairs", "includeSelectors", "includeTemplates", "fields", "group", "version", "kind", "path",
-    "create", "patch", "target", "options", "allowNameChange", "allowKindChange", "name",
-    "namespace", "labelSelector", "annotationSelector", "newName", "newTag", "tagSuffix", "digest",
-    "count", "source", "sourceValue", "targets", "fieldPath", "delimiter", "index", "encoding",
-    "select", "reject", "fieldPaths", "objref", "fieldref", "apiVersion", "behavior", "literals",
-    "files", "envs", "env", "labels", "annotations", "disableNameSuffixHash", "immutable",
+    "pairs",
+    "includeSelectors",
+    "includeTemplates",
+    "fields",
+    "group",
+    "version",
+    "kind",
+    "path",
+    "create",
+    "patch",
+    "target",
+    "options",
+    "allowNameChange",
+    "allowKindChange",
+    "name",
+    "namespace",
+    "labelSelector",
+    "annotationSelector",
+    "newName",
+    "newTag",
+    "tagSuffix",
+    "digest",
+    "count",
+    "source",
+    "sourceValue",
+    "targets",
+    "fieldPath",
+    "delimiter",
+    "index",
+    "encoding",
+    "select",
+    "reject",
+    "fieldPaths",
+    "objref",
+    "fieldref",
+    "apiVersion",
+    "behavior",
+    "literals",
+    "files",
+    "envs",
+    "env",
+    "labels",
+    "annotations",
+    "disableNameSuffixHash",
+    "immutable",
 ];
 
 /// Fields whose keys are the user's own.
 const FREE: [&str; 9] = [
-    "metadata", "openapi", "commonLabels", "commonAnnotations", "pairs", "labels", "annotations",
-    "helmCharts", "helmGlobals",
+    "metadata",
+    "openapi",
+    "commonLabels",
+    "commonAnnotations",
+    "pairs",
+    "labels",
+    "annotations",
+    "helmCharts",
+    "helmGlobals",
 ];
 
 impl Kustomization {
@@ -363,11 +440,6 @@ impl Kustomization {
 /// Reads one type of this module, matching fields without regard to case.
 pub(crate) fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(|error| Problem::rule(error.to_string()))
-}
-
-/// Reads one nested type of this module, matching fields without regard to case.
-pub(crate) fn read_nested<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    read(canonical_nested(value))
 }
 
 /// Keeps the fields that a kustomization has, under their proper names.

@@ -1,8 +1,8 @@
 //! Builds kustomizations to objects, as kustomize 5.8.1 does.
 //!
-//! The data's way: [`load`] reads a kustomization and the files it names, `accumulate` gathers the
-//! objects of its bases and components and runs the generators, `transform` has one file for each
-//! transformer, `references` and `vars` repair what names other objects, `order` sorts.
+//! The data's way: `load` reads a kustomization and the files it names, `accumulate` gathers the
+//! objects of its bases and components and runs the generators, `transform` holds the
+//! transformers, `references` repairs what names other objects, `order` sorts.
 //!
 //! ```
 //! use kustomize::{MemoryTree, Options, build, to_yaml};
@@ -20,8 +20,21 @@
 
 mod accumulate;
 mod error;
+mod fields;
 mod flux;
+mod generators;
+mod hash;
+mod id;
+mod json6902;
 mod kustomization;
+mod load;
+mod merge;
+mod order;
+mod references;
+mod resource;
+mod schema;
+mod selector;
+mod transform;
 mod tree;
 
 pub use error::{BuildError, Problem};

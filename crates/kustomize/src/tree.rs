@@ -158,15 +158,6 @@ pub(crate) fn is_in(path: &str, dir: &str) -> bool {
     dir.is_empty() || path == dir || path.starts_with(&inside(dir))
 }
 
-/// Returns a path relative to a directory, with `..` where needed.
-pub(crate) fn relative(path: &str, dir: &str) -> String {
-    let from: Vec<_> = dir.split('/').filter(|name| !name.is_empty()).collect();
-    let to: Vec<_> = path.split('/').filter(|name| !name.is_empty()).collect();
-    let same = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
-    let up = std::iter::repeat_n("..", from.len() - same);
-    up.chain(to[same..].iter().copied()).collect::<Vec<_>>().join("/")
-}
-
 fn inside(dir: &str) -> String {
     if dir.is_empty() { String::new() } else { format!("{dir}/") }
 }
