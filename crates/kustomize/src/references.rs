@@ -51,7 +51,10 @@ struct Renamed {
     kind: String,
     old: Vec<String>,
     new: String,
+    /// The namespace that it ends up in.
     namespace: String,
+    /// The namespace that it names, if any.
+    written: String,
 }
 
 /// Writes the current names of renamed objects where their old names stand.
@@ -87,6 +90,7 @@ fn renamed(item: &Resource) -> Option<Renamed> {
         old,
         new: item.name().to_owned(),
         namespace: item.id().effective_namespace().to_owned(),
+        written: item.namespace().to_owned(),
     })
 }
 
@@ -134,7 +138,9 @@ fn subjects(object: &mut Value, renamed: &[Renamed]) {
         });
         if let (Some(to), None) = (found.next(), found.next()) {
             subject["name"] = json!(to.new);
-            subject["namespace"] = json!(to.namespace);
+            if !to.written.is_empty() {
+                subject["namespace"] = json!(to.written);
+            }
         }
     }
 }
