@@ -1,1 +1,36 @@
-//! YAML as sigs.k8s.io/yaml and kyaml read and write it.
+//! YAML as the Go tools of the Kubernetes world read and write it.
+//!
+//! Two readers differ in how they take plain scalars: sigs.k8s.io/yaml, which `kubectl` and the
+//! controllers use, knows the booleans of YAML 1.1 (`yes`, `on`); kyaml, which kustomize uses, does
+//! not, and turns timestamps into RFC 3339. [`Dialect`] chooses. The writer is that of
+//! sigs.k8s.io/yaml: keys sorted, lists not indented, strings quoted where they would be read as
+//! something else.
+//!
+//! ```
+//! let documents = goyaml::parse_documents("a: yes\nb: 0777\n").unwrap();
+//! assert_eq!(documents, [serde_json::json!({ "a": true, "b": 511 })]);
+//! assert_eq!(goyaml::to_string(&documents[0]), "a: true\nb: 511\n");
+//! ```
+//!
+//! The crate is pure and does not panic on any input.
+
+mod emit;
+mod number;
+mod order;
+mod parse;
+mod resolve;
+
+pub use emit::{to_stream, to_string};
+pub use order::compare_keys;
+pub use parse::{Document, Error, parse, parse_documents};
+/// A JSON value; every YAML document is read into one and written from one.
+pub use serde_json::Value;
+
+/// How plain scalars are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// As sigs.k8s.io/yaml does: YAML 1.1, with `yes` and `on`; timestamps stay text.
+    Sigs,
+    /// As kyaml does: YAML 1.2 with octal numbers of 1.1; timestamps become RFC 3339.
+    Kyaml,
+}
