@@ -1,1 +1,38 @@
-//! Server-side apply: diff, apply, prune, wait.
+//! Server-side apply of sets of objects: diff, apply, prune, wait.
+//!
+//! A [`Cluster`] is one Kubernetes API, with what is known of its kinds; it is shared. A [`Target`]
+//! acts in it on behalf of one owner. The way of a set of objects is
+//!
+//! 1. [`Target::prepare`]: normalise the objects and label them with their owner;
+//! 2. [`Target::apply`]: stage by stage, a dry run of every object, then a write of those that
+//!    differ;
+//! 3. [`Target::prune`]: delete what is no longer declared;
+//! 4. [`Target::wait`]: watch until everything is healthy.
+//!
+//! [`kstatus`] and [`order`] are pure. Nothing here knows a custom resource of ours: the group of
+//! the owner's labels and annotations is passed in.
+
+mod change;
+mod cluster;
+mod detect;
+mod error;
+mod kinds;
+pub mod kstatus;
+mod mask;
+mod normalize;
+mod object;
+pub mod order;
+mod prune;
+mod stage;
+mod takeover;
+mod target;
+mod wait;
+
+pub use change::{Action, Change, ChangeSet};
+pub use cluster::Cluster;
+pub use error::{ApplyError, Failure, Problem, PruneError, WaitError};
+pub use kinds::{Kind, KindError};
+pub use object::Subject;
+pub use prune::Pruned;
+pub use target::{Metadata, Options, Owner, Prepared, Target};
+pub use wait::Check;

@@ -1,0 +1,176 @@
+//! Finds out what has to be done to an object, without writing anything.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::change::{Action, Change};
+use crate::error::{Problem, api_message, api_reason, is_immutable, is_not_found};
+use crate::kinds::Kind;
+use crate::kstatus::compute;
+use crate::mask::mask;
+use crate::object::{Subject, text};
+use crate::takeover::cleanup;
+use crate::target::Target;
+
+/// What has to be done to an object.
+pub(crate) enum Plan {
+    /// Nothing.
+    Keep(Change),
+    /// It has to be applied, after its metadata is cleaned up.
+    Apply { kind: Kind, action: Action, cleanup: Vec<Value> },
+    /// The live object has to be deleted first.
+    Recreate { kind: Kind, live: Value },
+}
+
+impl Target {
+    /// Makes a dry run of an object and compares the answer with the live object.
+    pub(crate) async fn detect(&self, object: &Value) -> Result<Plan, Problem> {
+        let subject = Subject::of(object);
+        let skipped = || Ok(Plan::Keep(Change::new(subject.clone(), Action::Skipped)));
+        if self.is_off_limits(object) {
+            return skipped();
+        }
+        let kind = match self.cluster.kind(&subject.api_version, &subject.kind).await {
+            Ok(kind) => kind,
+            Err(error) => {
+                let message = error.to_string();
+                return Err(Problem::DryRun {
+                    subject: subject.into(),
+                    reason: String::new(),
+                    message,
+                });
+            }
+        };
+        if kind.namespaced && subject.namespace.is_empty() {
+            let message = "the server could not find the requested resource".to_owned();
+            return Err(Problem::NoNamespace { subject: subject.into(), message });
+        }
+        let once = self.is_marked(object, "ssa", "IfNotPresent");
+        let manager = &self.options.field_manager;
+        let answer = match self.cluster.apply(&kind, object, manager, true).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let live = self.cluster.get(&kind, &subject).await.ok().flatten();
+                return match live {
+                    Some(live) if once || self.is_off_limits(&live) => skipped(),
+                    Some(live) if is_immutable(&error) && self.may_recreate(object, &live) => {
+                        Ok(Plan::Recreate { kind, live })
+                    }
+                    _ => Err(dry_run_problem(object, subject, &error)),
+                };
+            }
+        };
+
+        // The answer carries the version of the object that it was made against; an object that
+        // does not exist yet has none.
+        let version = text(&answer, "/metadata/resourceVersion");
+        if version.is_empty() {
+            return Ok(Plan::Apply { kind, action: Action::Created, cleanup: Vec::new() });
+        }
+        if once || self.is_off_limits(&answer) {
+            return skipped();
+        }
+        if self.cluster.has_seen(&subject.id(), object, version) {
+            return Ok(Plan::Keep(settled(object, subject, Action::Unchanged, &answer)));
+        }
+        let live = self.cluster.get(&kind, &subject).await;
+        let live = live.map_err(|error| dry_run_problem(object, subject.clone(), &error))?;
+        let Some(live) = live else {
+            return Ok(Plan::Apply { kind, action: Action::Created, cleanup: Vec::new() });
+        };
+        if self.is_off_limits(&live) {
+            return skipped();
+        }
+        let operations = self.cleanup(object, &live);
+        if !operations.is_empty() || differs(&live, &answer) {
+            let action = Action::Configured;
+            return Ok(Plan::Apply { kind, action, cleanup: operations });
+        }
+        if text(&live, "/metadata/resourceVersion") == version {
+            self.cluster.remember(subject.id(), object, version);
+        }
+        Ok(Plan::Keep(settled(object, subject, Action::Unchanged, &live)))
+    }
+
+    /// Returns the patch that cleans up the metadata of a live object; empty when it is clean.
+    pub(crate) fn cleanup(&self, object: &Value, live: &Value) -> Vec<Value> {
+        let merge = |object| self.is_marked(object, "ssa", "Merge");
+        if merge(object) || merge(live) {
+            return Vec::new();
+        }
+        cleanup(live, &self.options.field_manager, &self.options.overridden_managers)
+    }
+
+    fn may_recreate(&self, object: &Value, live: &Value) -> bool {
+        let forced = |object| self.is_marked(object, "force", "enabled");
+        self.options.force || forced(object) || forced(live)
+    }
+}
+
+/// Returns what was done to an object, with its health.
+pub(crate) fn settled(object: &Value, subject: Subject, action: Action, live: &Value) -> Change {
+    let is_ephemeral = subject.group() == "batch"
+        && subject.kind == "Job"
+        && !object["spec"]["ttlSecondsAfterFinished"].is_null();
+    Change {
+        health: Some(compute(live, Timestamp::now())),
+        is_ephemeral,
+        ..Change::new(subject, action)
+    }
+}
+
+pub(crate) fn dry_run_problem(object: &Value, subject: Subject, error: &kube::Error) -> Problem {
+    let message = mask(object, api_message(error));
+    if is_not_found(error) {
+        return Problem::NotFound { subject: subject.into(), message };
+    }
+    Problem::DryRun { subject: subject.into(), reason: api_reason(error), message }
+}
+
+/// Says whether an apply would change a live object: its labels, its annotations, or anything
+/// outside of metadata and status.
+///
+/// Source: `hasDrifted`, fluxcd/pkg `ssa/manager_diff.go`.
+fn differs(live: &Value, answer: &Value) -> bool {
+    let metadata = ["labels", "annotations"];
+    if metadata.iter().any(|field| !same_map(&live["metadata"][field], &answer["metadata"][field]))
+    {
+        return true;
+    }
+    let (Some(live), Some(answer)) = (live.as_object(), answer.as_object()) else { return true };
+    let counts = |field: &&String| !matches!(field.as_str(), "metadata" | "status");
+    let fields = live.keys().chain(answer.keys()).filter(counts);
+    fields.into_iter().any(|field| live.get(field) != answer.get(field))
+}
+
+/// Compares two maps; a missing one is empty.
+fn same_map(a: &Value, b: &Value) -> bool {
+    let is_empty = |value: &Value| value.as_object().is_none_or(serde_json::Map::is_empty);
+    (is_empty(a) && is_empty(b)) || a == b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn looks_at_labels_annotations_and_content_alone() {
+        let live = json!({
+            "kind": "ConfigMap",
+            "metadata": {"resourceVersion": "1", "labels": {"a": "b"}, "finalizers": ["x"]},
+            "data": {"k": "v"}, "status": {"phase": "old"},
+        });
+        let mut answer = live.clone();
+        answer["metadata"]["resourceVersion"] = json!("2");
+        answer["metadata"]["finalizers"] = json!([]);
+        answer["metadata"]["annotations"] = json!({});
+        answer["status"] = json!({"phase": "new"});
+        assert!(!differs(&live, &answer));
+        for (pointer, value) in [("/metadata/labels", json!({})), ("/data", json!({"k": "w"}))] {
+            let mut changed = live.clone();
+            *changed.pointer_mut(pointer).unwrap() = value;
+            assert!(differs(&live, &changed), "{pointer}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Applies a set of objects, stage by stage.
+
+use futures::{StreamExt as _, stream};
+use kube::api::{Patch, PatchParams};
+use serde_json::Value;
+
+use crate::change::{Action, Change, ChangeSet};
+use crate::detect::{Plan, dry_run_problem, settled};
+use crate::error::{ApplyError, Failure, Problem, api_message};
+use crate::kinds::Kind;
+use crate::mask::mask;
+use crate::object::{Subject, text};
+use crate::order::Stage;
+use crate::target::{Prepared, Target};
+use crate::wait::Check;
+
+/// How often metadata is cleaned up again when the object has changed meanwhile.
+const CLEANUP_ATTEMPTS: usize = 3;
+
+impl Target {
+    /// Applies a set of objects: those that do not exist or differ are written, the others are not.
+    ///
+    /// Every object of a stage is dry run before any of it is written, and every refusal is
+    /// reported. The stage of definitions, and that of classes, has to be ready before the next one
+    /// begins.
+    ///
+    /// # Errors
+    ///
+    /// With every refused object of a stage, and with what was written before.
+    pub async fn apply(&self, set: &Prepared) -> Result<ChangeSet, ApplyError> {
+        let mut changes = ChangeSet::default();
+        for stage in Stage::ALL {
+            let objects: Vec<&Value> = set
+                .objects
+                .iter()
+                .filter(|object| {
+                    Stage::of(&Subject::of(object), &self.options.custom_stage) == stage
+                })
+                .collect();
+            if objects.is_empty() {
+                continue;
+            }
+            let first = changes.changes.len();
+            if let Err(failure) = self.apply_stage(stage, &objects, &mut changes).await {
+                return Err(ApplyError { failure, changes });
+            }
+            if stage.is_awaited() {
+                let checks: Vec<Check> = changes.changes[first..].iter().map(Check::from).collect();
+                if let Err(error) = self.wait(&checks, self.options.stage_timeout).await {
+                    return Err(ApplyError { failure: error.into(), changes });
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn apply_stage(
+        &self,
+        stage: Stage,
+        objects: &[&Value],
+        changes: &mut ChangeSet,
+    ) -> Result<(), Failure> {
+        // Boxed: the future of a dry run is large, and many of them are alive at a time.
+        let plans = stream::iter(objects)
+            .map(|object| Box::pin(self.detect(object)))
+            .buffered(self.options.concurrency.max(1))
+            .collect::<Vec<_>>()
+            .await;
+        let (plans, problems): (Vec<_>, Vec<_>) = plans.into_iter().partition(Result::is_ok);
+        let problems: Vec<Problem> = problems.into_iter().filter_map(Result::err).collect();
+        if !problems.is_empty() {
+            return Err(Failure::Objects(problems));
+        }
+        for (object, plan) in objects.iter().zip(plans.into_iter().filter_map(Result::ok)) {
+            let change = self.carry_out(object, plan).await;
+            let change = change.map_err(|problem| Failure::Objects(vec![problem]))?;
+            let is_written = matches!(change.action, Action::Created | Action::Configured);
+            if stage == Stage::Definitions && is_written {
+                self.cluster.kinds().forget(text(object, "/spec/group"));
+            }
+            changes.extend([change]);
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&self, object: &Value, plan: Plan) -> Result<Change, Problem> {
+        match plan {
+            Plan::Keep(change) => Ok(change),
+            Plan::Apply { kind, action, cleanup } => {
+                if !cleanup.is_empty() {
+                    self.clean_up(&kind, object, cleanup).await?;
+                }
+                self.write(&kind, object, action).await
+            }
+            Plan::Recreate { kind, live } => {
+                self.remove(&kind, object, &live).await?;
+                self.write(&kind, object, Action::Created).await
+            }
+        }
+    }
+
+    async fn write(&self, kind: &Kind, object: &Value, action: Action) -> Result<Change, Problem> {
+        let subject = Subject::of(object);
+        let manager = &self.options.field_manager;
+        match self.cluster.apply(kind, object, manager, false).await {
+            Ok(live) => {
+                let version = text(&live, "/metadata/resourceVersion");
+                self.cluster.remember(subject.id(), object, version);
+                Ok(settled(object, subject, action, &live))
+            }
+            Err(error) => {
+                let message = mask(object, api_message(&error));
+                Err(Problem::Apply { subject: subject.into(), message })
+            }
+        }
+    }
+
+    /// Takes over the fields of other tools; when the object has changed meanwhile, from what it
+    /// is now.
+    async fn clean_up(
+        &self,
+        kind: &Kind,
+        object: &Value,
+        mut operations: Vec<Value>,
+    ) -> Result<(), Problem> {
+        let subject = Subject::of(object);
+        let params = PatchParams {
+            field_manager: Some(self.options.field_manager.clone()),
+            ..PatchParams::default()
+        };
+        let mut attempt = 1;
+        loop {
+            let patch = serde_json::from_value(Value::Array(operations)).map_err(|error| {
+                Problem::Apply { subject: Box::new(subject.clone()), message: error.to_string() }
+            })?;
+            let patched = self.cluster.patch(kind, &subject, &params, &Patch::Json(patch)).await;
+            let Err(error) = patched else { return Ok(()) };
+            let is_conflict = matches!(&error, kube::Error::Api(status) if status.code == 409);
+            if !is_conflict || attempt == CLEANUP_ATTEMPTS {
+                return Err(dry_run_problem(object, subject, &error));
+            }
+            attempt += 1;
+            let live = self.cluster.get(kind, &subject).await;
+            let live = live.map_err(|error| dry_run_problem(object, subject.clone(), &error))?;
+            operations = live.map(|live| self.cleanup(object, &live)).unwrap_or_default();
+            if operations.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Deletes a live object and waits until it is gone.
+    async fn remove(&self, kind: &Kind, object: &Value, live: &Value) -> Result<(), Problem> {
+        let subject = Subject::of(object);
+        let failed = |message| Problem::Recreate { subject: Box::new(subject.clone()), message };
+        let deleted = self.cluster.delete(kind, &subject, live).await;
+        deleted.map_err(|error| failed(mask(object, api_message(&error))))?;
+        self.wait_gone(std::slice::from_ref(&subject), self.options.stage_timeout)
+            .await
+            .map_err(|error| failed(error.to_string()))
+    }
+}

@@ -1,0 +1,255 @@
+//! Waits until objects are healthy, or gone, by watching them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _, future, stream};
+use jiff::Timestamp;
+use kube::Api;
+use kube::core::DynamicObject;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use serde_json::Value;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::change::Change;
+use crate::cluster::Cluster;
+use crate::error::WaitError;
+use crate::kinds::Kind;
+use crate::kstatus::{Health, Status, compute};
+use crate::object::Subject;
+use crate::target::Target;
+
+/// How often the health of what depends on the time is computed again.
+const TICK: Duration = Duration::from_secs(5);
+
+/// An object whose health is waited for.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// The object.
+    pub subject: Subject,
+    /// Its health, where it is known: one that is healthy is not looked at again.
+    pub health: Option<Health>,
+    /// Whether the object deletes itself when it is done.
+    pub is_ephemeral: bool,
+}
+
+impl From<&Change> for Check {
+    fn from(change: &Change) -> Self {
+        let Change { subject, health, is_ephemeral, .. } = change.clone();
+        Self { subject, health, is_ephemeral }
+    }
+}
+
+/// What a watch has told about an object.
+enum Sight {
+    Present(Box<Value>),
+    Absent,
+    Unreadable(String),
+}
+
+impl Target {
+    /// Waits until every object is healthy.
+    ///
+    /// There is one watch for each kind and namespace, none when everything is known to be healthy.
+    ///
+    /// # Errors
+    ///
+    /// When the time is over, or no more can change.
+    pub async fn wait(&self, checks: &[Check], timeout: Duration) -> Result<(), WaitError> {
+        let deadline = Instant::now() + timeout;
+        let pending: Vec<&Check> = checks
+            .iter()
+            .filter(|check| !matches!(&check.health, Some(it) if it.status == Status::Current))
+            .collect();
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let mut watched = Vec::new();
+        for check in &pending {
+            watched.push((self.kind_for(&check.subject).await?, check.subject.clone()));
+        }
+        let mut sights = pin!(observe(&self.cluster, &watched));
+        let mut states: Vec<Health> = pending
+            .iter()
+            .map(|check| check.health.clone().unwrap_or_else(|| Health::new(Status::Unknown, "")))
+            .collect();
+        let mut unreadable = vec![String::new(); pending.len()];
+        let mut timed: HashMap<usize, Value> = HashMap::new();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let report = |shown: fn(Status) -> bool| {
+                let objects = states.iter().zip(&pending).zip(&unreadable);
+                let objects = objects.filter(|((health, _), _)| shown(health.status));
+                let objects = objects.map(|((health, check), error)| {
+                    (check.subject.clone(), health.status, error.clone())
+                });
+                objects.collect::<Vec<_>>()
+            };
+            let is_done =
+                states.iter().all(|it| matches!(it.status, Status::Current | Status::Failed));
+            let has_failed = states.iter().any(|it| it.status == Status::Failed);
+            if has_failed && (is_done || self.options.fail_fast) {
+                return Err(WaitError::Failed(report(|status| status == Status::Failed)));
+            }
+            if is_done {
+                return Ok(());
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(WaitError::Timeout(report(|status| status != Status::Current)));
+                }
+                _ = tick.tick() => {
+                    for (index, object) in &timed {
+                        states[*index] = compute(object, Timestamp::now());
+                    }
+                }
+                sight = sights.next() => match sight {
+                    Some((index, Sight::Present(object))) => {
+                        unreadable[index].clear();
+                        states[index] = compute(&object, Timestamp::now());
+                        if object["kind"] == "Pod" {
+                            timed.insert(index, *object);
+                        }
+                    }
+                    Some((index, Sight::Absent)) => {
+                        timed.remove(&index);
+                        let ephemeral = pending[index].is_ephemeral;
+                        let end = if ephemeral { Status::Current } else { Status::NotFound };
+                        states[index] = Health::new(end, "Resource not found");
+                    }
+                    Some((index, Sight::Unreadable(error))) => unreadable[index] = error,
+                    // Watches do not end by themselves; the deadline is left.
+                    None => future::pending().await,
+                }
+            }
+        }
+    }
+
+    /// Waits until every object is gone.
+    ///
+    /// # Errors
+    ///
+    /// When the time is over.
+    pub async fn wait_gone(
+        &self,
+        subjects: &[Subject],
+        timeout: Duration,
+    ) -> Result<(), WaitError> {
+        let deadline = Instant::now() + timeout;
+        let mut watched = Vec::new();
+        for subject in subjects {
+            // The objects of a kind end with it.
+            if let Ok(kind) = self.cluster.kinds().get_any_version(subject).await {
+                watched.push((kind, subject.clone()));
+            }
+        }
+        let mut sights = pin!(observe(&self.cluster, &watched));
+        let mut states = vec![Status::Unknown; watched.len()];
+        let mut errors = vec![String::new(); watched.len()];
+        while states.iter().any(|status| *status != Status::NotFound) {
+            match tokio::time::timeout_at(deadline, sights.next()).await {
+                Ok(Some((index, Sight::Present(_)))) => states[index] = Status::Terminating,
+                Ok(Some((index, Sight::Absent))) => states[index] = Status::NotFound,
+                Ok(Some((index, Sight::Unreadable(error)))) => errors[index] = error,
+                Ok(None) | Err(_) => {
+                    let left = watched.into_iter().zip(states).zip(errors);
+                    let left = left.map(|(((_, subject), status), error)| (subject, status, error));
+                    let left = left.filter(|(_, status, _)| *status != Status::NotFound);
+                    return Err(WaitError::Timeout(left.collect()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn kind_for(&self, subject: &Subject) -> Result<Kind, WaitError> {
+        let kind = self.cluster.kinds().get_any_version(subject).await;
+        let kind = kind.map_err(|source| WaitError::Kind { subject: subject.clone(), source })?;
+        if kind.namespaced && subject.namespace.is_empty() {
+            let group = subject.group();
+            let dot = if group.is_empty() { "" } else { "." };
+            let kind = format!("{}{dot}{group}", subject.kind);
+            return Err(WaitError::NoNamespace { kind, name: subject.name.clone() });
+        }
+        Ok(kind)
+    }
+}
+
+/// Watches objects: one watch for each kind and namespace.
+fn observe(
+    cluster: &Cluster,
+    objects: &[(Kind, Subject)],
+) -> impl Stream<Item = (usize, Sight)> + use<> {
+    let mut groups: BTreeMap<(String, String), (Kind, BTreeMap<String, usize>)> = BTreeMap::new();
+    for (index, (kind, subject)) in objects.iter().enumerate() {
+        let resource = format!("{}/{}", kind.resource.api_version, kind.resource.plural);
+        let namespace = if kind.namespaced { subject.namespace.clone() } else { String::new() };
+        let group = groups.entry((resource, namespace));
+        let (_, names) = group.or_insert_with(|| (kind.clone(), BTreeMap::new()));
+        names.insert(subject.name.clone(), index);
+    }
+    let watches = groups
+        .into_iter()
+        .map(|((_, namespace), (kind, names))| watch(cluster, &kind, &namespace, names).boxed());
+    stream::select_all(watches)
+}
+
+fn watch(
+    cluster: &Cluster,
+    kind: &Kind,
+    namespace: &str,
+    names: BTreeMap<String, usize>,
+) -> impl Stream<Item = (usize, Sight)> + use<> {
+    let client = cluster.client().clone();
+    let api: Api<DynamicObject> = if kind.namespaced {
+        Api::namespaced_with(client, namespace, &kind.resource)
+    } else {
+        Api::all_with(client, &kind.resource)
+    };
+    let mut config = watcher::Config::default();
+    if let (1, Some((name, _))) = (names.len(), names.first_key_value()) {
+        config = config.fields(&format!("metadata.name={name}"));
+    }
+    let mut listed: Vec<usize> = Vec::new();
+    let sights = watcher(api, config).default_backoff().map(move |event| {
+        let known = |object: &DynamicObject| {
+            object.metadata.name.as_ref().and_then(|name| names.get(name)).copied()
+        };
+        match event {
+            Ok(Event::Init) => {
+                listed.clear();
+                Vec::new()
+            }
+            Ok(Event::InitApply(object)) => {
+                let index = known(&object);
+                listed.extend(index);
+                index.map(|index| (index, present(&object))).into_iter().collect()
+            }
+            Ok(Event::InitDone) => {
+                let missing = names.values().filter(|index| !listed.contains(index));
+                missing.map(|index| (*index, Sight::Absent)).collect()
+            }
+            Ok(Event::Apply(object)) => {
+                known(&object).map(|index| (index, present(&object))).into_iter().collect()
+            }
+            Ok(Event::Delete(object)) => {
+                known(&object).map(|index| (index, Sight::Absent)).into_iter().collect()
+            }
+            Err(error) => {
+                let error = error.to_string();
+                names.values().map(|index| (*index, Sight::Unreadable(error.clone()))).collect()
+            }
+        }
+    });
+    sights.flat_map(stream::iter)
+}
+
+fn present(object: &DynamicObject) -> Sight {
+    match serde_json::to_value(object) {
+        Ok(object) => Sight::Present(Box::new(object)),
+        Err(error) => Sight::Unreadable(error.to_string()),
+    }
+}
