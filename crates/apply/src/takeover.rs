@@ -101,10 +101,12 @@ fn unite(fields: &mut Map<String, Value>, other: &Map<String, Value>) {
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "the callers write literals")]
     fn entry(manager: &str, operation: &str, fields: Value) -> Value {
         json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsV1": fields})
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "the callers write literals")]
     fn live(entries: Vec<Value>) -> Value {
         json!({"metadata": {"name": "x", "resourceVersion": "7", "managedFields": entries}})
     }

@@ -5,6 +5,7 @@ fn status(object: &Value) -> Status {
     compute(object, Timestamp::from_second(1_000_000).unwrap()).status
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the callers write literals")]
 fn kind(api_version: &str, kind: &str, spec: Value, status: Value) -> Value {
     json!({
         "apiVersion": api_version, "kind": kind,
