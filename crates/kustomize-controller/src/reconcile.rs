@@ -1,0 +1,188 @@
+//! Brings a cluster to the state that a Kustomization declares.
+
+use std::sync::Arc;
+
+use api::kustomize::Kustomization;
+use api::meta::FINALIZER;
+use api::reason::{
+    ARTIFACT_FAILED, BUILD_FAILED, PROGRESSING, PRUNE_FAILED, RECONCILIATION_FAILED,
+    UNSUPPORTED_FIELD,
+};
+use apply::{Action as Done, ChangeSet, Metadata, Prepared, Target};
+use futures::FutureExt as _;
+use kube::ResourceExt as _;
+use kube::runtime::controller::Action;
+use kube::runtime::finalizer::{Event, finalizer};
+use tracing::instrument;
+
+use crate::build;
+use crate::context::Context;
+use crate::events::Severity;
+use crate::fetch::FetchError;
+use crate::progress::Progress;
+use crate::source::ObjectRef;
+use crate::stop::{Notice, OrStop as _, Stop};
+use crate::unsupported;
+
+/// Why a run has to be repeated although the conditions do not say so.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The outcome could not be written.
+    #[error("failed to write the status")]
+    Status(#[source] kube::Error),
+    /// The object could not be read.
+    #[error("failed to read the object")]
+    Read(#[source] kube::Error),
+    /// The finalizer could not be added or removed, or what it is for has failed.
+    #[error(transparent)]
+    Finalizer(#[from] Box<kube::runtime::finalizer::Error<Error>>),
+    /// Objects could not be deleted.
+    #[error("failed to clean up: {0}")]
+    Cleanup(String),
+}
+
+/// Brings the cluster to the state that one Kustomization declares.
+///
+/// # Errors
+///
+/// Only when the outcome could not be recorded, or when cleanup has to be tried again. Every other
+/// failure is in the conditions.
+#[instrument(
+    skip_all,
+    fields(
+        controller = "kustomization",
+        kind = "Kustomization",
+        namespace = obj.namespace(),
+        name = obj.name_any(),
+    )
+)]
+pub(crate) async fn reconcile(obj: Arc<Kustomization>, cx: Arc<Context>) -> Result<Action, Error> {
+    let Some(obj) = cx.latest(obj).await.map_err(Error::Read)? else {
+        return Ok(Action::await_change());
+    };
+    let api = cx.api(&obj);
+    let run = |event| run(event, &cx).boxed();
+    let action = finalizer(&api, FINALIZER, obj.clone(), run).boxed().await.map_err(Box::new)?;
+    cx.has_succeeded(&obj);
+    Ok(action)
+}
+
+async fn run(event: Event<Kustomization>, cx: &Context) -> Result<Action, Error> {
+    match event {
+        Event::Cleanup(obj) => cx.finalize(&obj).await,
+        Event::Apply(obj) if obj.spec.suspend.unwrap_or_default() => {
+            Progress::begin(cx, &obj).suspend().await
+        }
+        Event::Apply(obj) => {
+            let mut progress = Progress::begin(cx, &obj);
+            let outcome = converge(&obj, cx, &mut progress).await;
+            progress.finish(outcome).await
+        }
+    }
+}
+
+/// Runs the steps in order; the first that stops decides what the conditions say.
+async fn converge(
+    obj: &Kustomization,
+    cx: &Context,
+    progress: &mut Progress<'_>,
+) -> Result<(), Stop> {
+    let interrupt = cx.interrupts.listen(ObjectRef::from_obj(obj));
+    unsupported::check(&obj.spec).or_stall(UNSUPPORTED_FIELD)?;
+    let artifact = cx.artifact(obj).await?;
+    progress.about(&artifact);
+    cx.check_dependencies(obj, &artifact).await?;
+
+    progress.step("Fetching manifests").await?;
+    let dir = cx.fetcher.fetch(&artifact).await.map_err(|error| cx.fetch_failed(&error))?;
+    let path = obj.spec.path.as_deref().unwrap_or_default();
+    let path = build::locate(dir.path(), path).or_retry(ARTIFACT_FAILED)?;
+    progress.attempt();
+
+    progress.step("Building manifests").await?;
+    let spec = obj.spec.clone();
+    let built = tokio::task::spawn_blocking(move || build::build(dir.path(), &path, &spec));
+    let built = built.await.or_retry(BUILD_FAILED)?.or_retry(BUILD_FAILED)?;
+    progress.built(&built.digest);
+
+    progress.step("Detecting drift").await?;
+    let target = cx.target(obj);
+    let before = progress.inventory();
+    check_decrypted(&built.objects)?;
+    let set =
+        target.prepare(built.objects, &metadata(obj)).await.or_retry(RECONCILIATION_FAILED)?;
+    // Before anything is created: what is applied and then forgotten could never be deleted.
+    progress.record_inventory(set.inventory().union(&before)).await?;
+    let changes = apply(obj, &target, &set, progress).await?;
+
+    // What could not be deleted stays in the inventory, so the next run tries it again.
+    let mut inventory = changes.inventory();
+    if obj.spec.prune {
+        let stale: Vec<_> = before.stale(&inventory).into_iter().cloned().collect();
+        let pruned = target.prune(&stale, &inventory).await;
+        let lines = pruned.changes.lines(&[Done::Deleted, Done::Skipped]);
+        if !lines.is_empty() {
+            progress.speak_up();
+            progress.event(Severity::Info, PROGRESSING, lines);
+        }
+        inventory = inventory.union(&pruned.survivors.into_iter().collect());
+        progress.set_inventory(inventory);
+        pruned.result.or_retry(PRUNE_FAILED)?;
+    } else {
+        progress.set_inventory(inventory);
+    }
+
+    cx.check_health(obj, &target, &changes, progress, interrupt).await
+}
+
+/// Applies the objects, within the timeout of the Kustomization.
+async fn apply(
+    obj: &Kustomization,
+    target: &Target,
+    set: &Prepared,
+    progress: &mut Progress<'_>,
+) -> Result<ChangeSet, Stop> {
+    let applied = tokio::time::timeout(obj.spec.timeout(), target.apply(set)).await;
+    let timeout = || {
+        let timeout = api::duration::Duration::from(obj.spec.timeout());
+        Stop::retry(RECONCILIATION_FAILED, format!("timeout of {timeout} exceeded while applying"))
+    };
+    let changes = applied.map_err(|_| timeout())?.or_retry(RECONCILIATION_FAILED)?;
+    let lines = changes.lines(&[Done::Created, Done::Configured]);
+    if !lines.is_empty() {
+        progress.speak_up();
+        progress.event(Severity::Info, PROGRESSING, lines);
+    }
+    Ok(changes)
+}
+
+/// An encrypted Secret would be stored as it is, and be of no use to anyone.
+fn check_decrypted(objects: &[serde_json::Value]) -> Result<(), Stop> {
+    let Some(secret) = build::encrypted_secret(objects) else { return Ok(()) };
+    let message = format!(
+        "{secret} is SOPS encrypted, configuring decryption is required for this secret to be \
+         reconciled"
+    );
+    Err(Stop::retry(RECONCILIATION_FAILED, message))
+}
+
+fn metadata(obj: &Kustomization) -> Metadata {
+    let common = obj.spec.common_metadata.clone().unwrap_or_default();
+    Metadata {
+        labels: common.labels.unwrap_or_default(),
+        annotations: common.annotations.unwrap_or_default(),
+    }
+}
+
+impl Context {
+    /// A missing file means that the source has moved on; anything else is a failure.
+    fn fetch_failed(&self, error: &FetchError) -> Stop {
+        if let FetchError::NotFound = error {
+            let after = self.settings.requeue_dependency;
+            let shown = api::duration::Duration::from(after);
+            let message = format!("Source is not ready, artifact not found, retrying in {shown}");
+            return Stop::wait(ARTIFACT_FAILED, message, after, Notice::Silent);
+        }
+        Stop::retry(ARTIFACT_FAILED, crate::stop::chain(error))
+    }
+}

@@ -1,0 +1,64 @@
+//! Fields that are accepted and have no effect yet. Ignoring them would apply something other than
+//! what was declared, so the object is stalled instead.
+
+use api::kustomize::KustomizationSpec;
+
+/// A field that is set and that nothing acts on.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "spec.{0} is not supported by this version, and nothing was applied because leaving it out \
+     would change what is declared; remove the field, or let another controller reconcile the object"
+)]
+pub(crate) struct UnsupportedField(&'static str);
+
+/// Finds the first field that nothing acts on.
+pub(crate) fn check(spec: &KustomizationSpec) -> Result<(), UnsupportedField> {
+    let dependencies = spec.depends_on.as_deref().unwrap_or_default();
+    let fields = [
+        ("decryption", spec.decryption.is_some()),
+        ("postBuild", spec.post_build.is_some()),
+        ("kubeConfig", spec.kube_config.is_some()),
+        ("serviceAccountName", spec.service_account_name.as_ref().is_some_and(|it| !it.is_empty())),
+        ("healthCheckExprs", spec.health_check_exprs.as_ref().is_some_and(|it| !it.is_empty())),
+        ("dependsOn[].readyExpr", dependencies.iter().any(|it| it.ready_expr.is_some())),
+        ("ignore", spec.ignore.as_ref().is_some_and(|it| !it.is_empty())),
+    ];
+    match fields.into_iter().find(|(_, is_set)| *is_set) {
+        Some((field, _)) => Err(UnsupportedField(field)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn checked(field: &str, value: Value) -> Result<(), UnsupportedField> {
+        let mut spec = json!({
+            "interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "x"},
+        });
+        spec[field] = value;
+        check(&serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn names_the_field_that_has_no_effect() {
+        for (field, value) in [
+            ("decryption", json!({"provider": "sops"})),
+            ("postBuild", json!({"substitute": {"a": "b"}})),
+            ("kubeConfig", json!({"secretRef": {"name": "x"}})),
+            ("serviceAccountName", json!("x")),
+            ("healthCheckExprs", json!([{"apiVersion": "v1", "current": "true"}])),
+            ("ignore", json!([{"paths": ["/spec"]}])),
+        ] {
+            assert_eq!(checked(field, value), Err(UnsupportedField(field)));
+        }
+        let dependency = json!([{"name": "x", "readyExpr": "true"}]);
+        assert_eq!(
+            checked("dependsOn", dependency),
+            Err(UnsupportedField("dependsOn[].readyExpr"))
+        );
+        assert_eq!(checked("dependsOn", json!([{"name": "x"}])), Ok(()));
+    }
+}

@@ -1,0 +1,186 @@
+//! What wakes a Kustomization: its own changes, new artifacts, and dependencies that become ready.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use api::conditions::{READY, is_true};
+use api::kustomize::{Kustomization, SourceKind};
+use api::meta::REQUESTED_AT_ANNOTATION;
+use futures::channel::mpsc::UnboundedSender;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use kube::ResourceExt as _;
+use kube::api::{Api, DynamicObject};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates};
+use tracing::{debug, warn};
+
+use crate::context::Context;
+use crate::dependencies::is_ready;
+use crate::source::{ObjectRef, SourceId, artifact_of, resource};
+
+/// Keeps the time until a watch is tried again short: a definition that is missing now may be there
+/// in a moment.
+#[derive(Default)]
+struct Steady {
+    attempts: u32,
+}
+
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
+
+impl Iterator for Steady {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let delay = Duration::from_millis(250).saturating_mul(1 << self.attempts.min(8));
+        self.attempts += 1;
+        Some(delay.min(LONGEST_DELAY))
+    }
+}
+
+impl Backoff for Steady {
+    fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+/// Watches Kustomizations into a store. What comes out has something to be done about it: a new
+/// generation, another request, another finalizer. Our own status writes do not.
+pub(crate) fn kustomizations(
+    api: Api<Kustomization>,
+    config: watcher::Config,
+    writer: Writer<Kustomization>,
+    mut observer: Observer,
+) -> impl Stream<Item = watcher::Result<Kustomization>> {
+    let requested = |obj: &Kustomization| {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        obj.annotations().get(REQUESTED_AT_ANNOTATION).hash(&mut hasher);
+        obj.metadata.deletion_timestamp.is_some().hash(&mut hasher);
+        Some(hasher.finish())
+    };
+    let wakes = predicates::generation.combine(predicates::finalizers).combine(requested);
+    watcher(api, config)
+        .backoff(Steady::default())
+        .reflect(writer)
+        .inspect_ok(move |event| observer.observe(event))
+        .applied_objects()
+        .predicate_filter(wakes, PredicateConfig::default())
+}
+
+/// Sees every change of every Kustomization, and wakes others for it.
+pub(crate) struct Observer {
+    pub(crate) cx: std::sync::Arc<Context>,
+    pub(crate) wake: UnboundedSender<ObjectRef>,
+    pub(crate) seen: HashMap<ObjectRef, Seen>,
+}
+
+/// What matters about a Kustomization to others.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Seen {
+    generation: Option<i64>,
+    requested_at: Option<String>,
+    ready: bool,
+    revision: Option<String>,
+}
+
+impl Observer {
+    fn observe(&mut self, event: &Event<Kustomization>) {
+        match event {
+            Event::Apply(obj) | Event::InitApply(obj) => self.changed(obj),
+            Event::Delete(obj) => {
+                self.seen.remove(&ObjectRef::from_obj(obj));
+                self.cx.forget(obj);
+            }
+            Event::Init | Event::InitDone => {}
+        }
+    }
+
+    fn changed(&mut self, obj: &Kustomization) {
+        let reference = ObjectRef::from_obj(obj);
+        let status = obj.status.as_ref();
+        let now = Seen {
+            generation: obj.metadata.generation,
+            requested_at: obj.annotations().get(REQUESTED_AT_ANNOTATION).cloned(),
+            ready: status.is_some_and(|it| is_true(&it.conditions, READY)) && is_ready(obj),
+            revision: status.and_then(|it| it.last_applied_revision.clone()),
+        };
+        let before = self.seen.get(&reference);
+        if before == Some(&now) {
+            return;
+        }
+        let is_asked = before.is_some_and(|before| {
+            before.generation != now.generation || before.requested_at != now.requested_at
+        });
+        if is_asked {
+            let namespace = obj.namespace().unwrap_or_default();
+            let cause = format!("Kustomization/{namespace}/{}", obj.name_any());
+            self.cx.interrupts.send(&reference, &cause);
+        }
+        if now.ready {
+            for dependant in self.cx.waiting_for(obj) {
+                debug!(%dependant, "dependency is ready");
+                // The receiver is gone only when the controller ends.
+                let _ = self.wake.unbounded_send(dependant);
+            }
+        }
+        self.seen.insert(reference, now);
+    }
+}
+
+/// Watches the sources of a kind. Its definition may be missing, and may come later.
+pub(crate) async fn sources(
+    cx: std::sync::Arc<Context>,
+    kind: SourceKind,
+    namespace: Option<String>,
+    wake: UnboundedSender<ObjectRef>,
+) {
+    let client = cx.client.clone();
+    let api: Api<DynamicObject> = match &namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource(kind)),
+        None => Api::all_with(client, &resource(kind)),
+    };
+    let events = watcher(api, watcher::Config::default()).backoff(Steady::default());
+    let mut events = std::pin::pin!(events);
+    let mut was_missing = false;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(source) | Event::InitApply(source)) => {
+                let id = id(kind, &source);
+                let artifact = artifact_of(&source);
+                let revision = artifact.as_ref().map(|it| it.revision.clone());
+                let is_new = cx.sources.insert(id.clone(), artifact);
+                if let (true, Some(revision)) = (is_new, revision) {
+                    for user in cx.users_of(&id, &revision) {
+                        cx.interrupts.send(&user, &id.to_string());
+                        // The receiver is gone only when the controller ends.
+                        let _ = wake.unbounded_send(user);
+                    }
+                }
+            }
+            Ok(Event::Delete(source)) => cx.sources.remove(&id(kind, &source)),
+            Ok(Event::Init) => {}
+            Ok(Event::InitDone) => was_missing = false,
+            Err(error) if is_undefined(&error) => {
+                if !was_missing {
+                    debug!(%kind, "the kind is not defined; waiting for its definition");
+                }
+                was_missing = true;
+            }
+            Err(error) => warn!(%kind, %error, "failed to watch sources"),
+        }
+    }
+}
+
+fn id(kind: SourceKind, source: &DynamicObject) -> SourceId {
+    SourceId { kind, namespace: source.namespace().unwrap_or_default(), name: source.name_any() }
+}
+
+fn is_undefined(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
+        _ => false,
+    }
+}
