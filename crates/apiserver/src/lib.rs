@@ -27,6 +27,7 @@ mod storage;
 mod strategy;
 mod table;
 mod user;
+pub mod workloads;
 mod yaml;
 
 pub use body::Body;

@@ -1,6 +1,6 @@
 //! Applies a set of objects, stage by stage.
 
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 
@@ -60,12 +60,10 @@ impl Target {
         objects: &[&Value],
         changes: &mut ChangeSet,
     ) -> Result<(), Failure> {
-        // Boxed: the future of a dry run is large, and many of them are alive at a time.
-        let plans = stream::iter(objects)
-            .map(|object| Box::pin(self.detect(object)))
-            .buffered(self.options.concurrency.max(1))
-            .collect::<Vec<_>>()
-            .await;
+        // Boxed: the future of a dry run is large, and there may be many of them.
+        let detections: Vec<_> = objects.iter().map(|object| self.detect(object).boxed()).collect();
+        let plans: Vec<_> =
+            stream::iter(detections).buffered(self.options.concurrency.max(1)).collect().await;
         let (plans, problems): (Vec<_>, Vec<_>) = plans.into_iter().partition(Result::is_ok);
         let problems: Vec<Problem> = problems.into_iter().filter_map(Result::err).collect();
         if !problems.is_empty() {

@@ -1,0 +1,323 @@
+//! A cluster, an artifact server and the controller, for one test.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use api::kustomize::Kustomization;
+use k8s_openapi::api::core::v1::{ConfigMap, Event};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::runtime::wait::await_condition;
+use kube::{Client, CustomResourceExt as _};
+use kustomize_controller::Args;
+use serde_json::{Value, json};
+use testkit::artifact::ArtifactServer;
+use tokio::sync::oneshot;
+use tower::ServiceExt as _;
+
+/// How long a test waits for what should happen at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct World {
+    pub(crate) cluster: testkit::cluster::Cluster,
+    pub(crate) client: Client,
+    pub(crate) artifacts: ArtifactServer,
+    pub(crate) namespace: String,
+    requests: Arc<Mutex<Vec<String>>>,
+    controller: Mutex<Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some((_, task)) = self.controller.lock().unwrap().take() {
+            task.abort();
+        }
+    }
+}
+
+/// Returns flags for tests: what is waited for without a reason to wait is short.
+pub(crate) fn args() -> Args {
+    Args { http_retry: 0, interval_jitter_percentage: 0, ..Args::default() }
+}
+
+/// Returns a file with a ConfigMap.
+pub(crate) fn config(name: &str, value: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: {value}\n")
+}
+
+impl World {
+    /// Starts a cluster with our definitions, and the controller.
+    pub(crate) async fn start() -> Self {
+        let world = Self::without_controller(&api::crds()).await;
+        world.run(args());
+        world
+    }
+
+    pub(crate) async fn without_controller(definitions: &[CustomResourceDefinition]) -> Self {
+        let cluster = testkit::cluster();
+        for definition in definitions {
+            define(&cluster.client, definition).await;
+        }
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = requests.clone();
+        let service = cluster.server().service().map_request(move |request: http::Request<_>| {
+            let query = request.uri().query().unwrap_or_default();
+            let mark = ["dryRun", "watch=true"].into_iter().find(|mark| query.contains(mark));
+            let mark = mark.map(|mark| format!(" ({mark})")).unwrap_or_default();
+            log.lock().unwrap().push(format!(
+                "{} {}{mark}",
+                request.method(),
+                request.uri().path()
+            ));
+            request
+        });
+        Self {
+            client: Client::new(service, "default"),
+            artifacts: ArtifactServer::start().await.unwrap(),
+            namespace: cluster.namespace("test").await.unwrap(),
+            requests,
+            controller: Mutex::default(),
+            cluster,
+        }
+    }
+
+    pub(crate) fn run(&self, args: Args) {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let client = self.client.clone();
+        let task = tokio::spawn(async move {
+            let shutdown = async move { _ = stopped.await };
+            kustomize_controller::run(args, client, shutdown).await.unwrap();
+        });
+        *self.controller.lock().unwrap() = Some((stop, task));
+    }
+
+    /// Ends the controller without letting it finish anything.
+    pub(crate) async fn kill(&self) {
+        let controller = self.controller.lock().unwrap().take();
+        if let Some((_, task)) = controller {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    /// Ends the controller as a signal does.
+    pub(crate) async fn stop(&self) {
+        let controller = self.controller.lock().unwrap().take();
+        if let Some((stop, task)) = controller {
+            drop(stop);
+            let _ = tokio::time::timeout(PATIENCE, task).await.expect("the controller ends");
+        }
+    }
+
+    /// Returns the requests since the last call.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.requests.lock().unwrap())
+    }
+
+    pub(crate) fn kustomizations(&self) -> Api<Kustomization> {
+        Api::namespaced(self.cluster.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn configs(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.cluster.client.clone(), &self.namespace)
+    }
+
+    /// Publishes files as the artifact of the GitRepository `repo`.
+    pub(crate) async fn publish(&self, revision: &str, files: &[(&str, &str)]) -> Value {
+        let artifact = self.artifacts.publish(revision, files).unwrap();
+        self.advertise("GitRepository", "repo", &artifact).await;
+        artifact
+    }
+
+    /// Makes an artifact that of a source, which is created when it does not exist.
+    pub(crate) async fn advertise(&self, kind: &str, name: &str, artifact: &Value) {
+        let api = self.sources(kind);
+        let spec = match kind {
+            "GitRepository" => json!({"url": "https://example.com/repo", "interval": "1m"}),
+            _ => json!({}),
+        };
+        let source = json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind,
+            "metadata": {"name": name}, "spec": spec,
+        });
+        let params = PatchParams::apply("test").force();
+        api.patch(name, &params, &Patch::Apply(&source)).await.unwrap();
+        let status = json!({"status": {"artifact": artifact}});
+        api.patch_status(name, &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
+    }
+
+    pub(crate) fn sources(&self, kind: &str) -> Api<DynamicObject> {
+        let gvk = GroupVersionKind::gvk("source.toolkit.fluxcd.io", "v1", kind);
+        let resource = ApiResource::from_gvk(&gvk);
+        Api::namespaced_with(self.cluster.client.clone(), &self.namespace, &resource)
+    }
+
+    /// Creates a Kustomization of the source `repo` that prunes, with more fields.
+    pub(crate) async fn create(&self, name: &str, fields: Value) {
+        let mut spec = json!({
+            "interval": "1h", "retryInterval": "1h", "prune": true,
+            "targetNamespace": self.namespace,
+            "sourceRef": {"kind": "GitRepository", "name": "repo"},
+        });
+        spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let obj = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": {"name": name}, "spec": spec,
+        });
+        let obj = serde_json::from_value(obj).unwrap();
+        self.kustomizations().create(&PostParams::default(), &obj).await.unwrap();
+    }
+
+    pub(crate) async fn merge(&self, name: &str, patch: Value) {
+        let api = self.kustomizations();
+        api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+
+    /// Asks for a reconciliation now.
+    pub(crate) async fn request(&self, name: &str, token: &str) {
+        let annotation = "reconcile.fluxcd.io/requestedAt";
+        self.merge(name, json!({"metadata": {"annotations": {annotation: token}}})).await;
+    }
+
+    /// Waits until a Kustomization is as described, and returns it.
+    pub(crate) async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        is_so: impl Fn(&Kustomization) -> bool,
+    ) -> Kustomization {
+        let seen = Arc::new(Mutex::new(None));
+        let last = seen.clone();
+        let condition = move |obj: Option<&Kustomization>| {
+            *last.lock().unwrap() = obj.cloned();
+            obj.is_some_and(&is_so)
+        };
+        let wait = await_condition(self.kustomizations(), name, condition);
+        match tokio::time::timeout(PATIENCE, wait).await {
+            Ok(found) => found.unwrap().unwrap(),
+            Err(_) => panic!("{name} is not {what}: {:#?}", seen.lock().unwrap()),
+        }
+    }
+
+    /// Waits until a Kustomization has applied a revision.
+    pub(crate) async fn until_applied(&self, name: &str, revision: &str) -> Kustomization {
+        self.until(name, &format!("at {revision}"), |obj| {
+            is_true(obj, "Ready") && applied(obj) == Some(revision)
+        })
+        .await
+    }
+
+    /// Waits until a Kustomization is not ready for a reason, and returns the message.
+    pub(crate) async fn until_failed(&self, name: &str, reason: &str) -> String {
+        let obj = self
+            .until(name, reason, |obj| {
+                condition(obj, "Ready") == Some(("False".to_owned(), reason.to_owned()))
+            })
+            .await;
+        message(&obj, "Ready")
+    }
+
+    /// Waits until a request was handled and the run is over.
+    pub(crate) async fn until_handled(&self, name: &str, token: &str) -> Kustomization {
+        self.until(name, token, |obj| {
+            let handled =
+                obj.status.as_ref().and_then(|it| it.last_handled_reconcile_at.as_deref());
+            handled == Some(token)
+        })
+        .await
+    }
+
+    /// Deletes a Kustomization and waits until it is gone.
+    pub(crate) async fn delete(&self, name: &str) {
+        let api = self.kustomizations();
+        api.delete(name, &DeleteParams::default()).await.unwrap();
+        let gone = await_condition(api, name, |obj: Option<&Kustomization>| obj.is_none());
+        tokio::time::timeout(PATIENCE, gone).await.expect("the object goes").unwrap();
+    }
+
+    /// Waits until a ConfigMap has a value, or does not exist.
+    pub(crate) async fn until_config(&self, name: &str, value: Option<&str>) {
+        let value = value.map(str::to_owned);
+        let expected = value.clone();
+        let condition = move |obj: Option<&ConfigMap>| {
+            let data = obj.and_then(|obj| obj.data.as_ref());
+            data.and_then(|data| data.get("key")) == value.as_ref()
+        };
+        let wait = await_condition(self.configs(), name, condition);
+        let result = tokio::time::timeout(PATIENCE, wait).await;
+        result.unwrap_or_else(|_| panic!("{name} is not {expected:?}")).unwrap();
+    }
+
+    pub(crate) async fn config(&self, name: &str) -> Option<String> {
+        let found = self.configs().get_opt(name).await.unwrap();
+        found.map(|obj| obj.data.unwrap_or_default().remove("key").unwrap_or_default())
+    }
+
+    /// Waits for an event about a Kustomization, and returns it.
+    pub(crate) async fn until_event(&self, name: &str, reason: &str, part: &str) -> Event {
+        let api: Api<Event> = Api::namespaced(self.cluster.client.clone(), &self.namespace);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let events = api.list(&ListParams::default()).await.unwrap();
+            let found = events.items.iter().find(|event| {
+                event.involved_object.name.as_deref() == Some(name)
+                    && event.reason.as_deref() == Some(reason)
+                    && event.message.as_deref().unwrap_or_default().contains(part)
+            });
+            if let Some(found) = found {
+                return found.clone();
+            }
+            let version = events.metadata.resource_version.clone().unwrap_or_default();
+            let params = kube::api::WatchParams::default();
+            let mut changes = std::pin::pin!(api.watch(&params, &version).await.unwrap());
+            let next = futures::StreamExt::next(&mut changes);
+            if tokio::time::timeout_at(deadline, next).await.is_err() {
+                let texts = events.items.iter().map(|it| (&it.reason, &it.message));
+                panic!("no event {reason} {part:?} in {:#?}", texts.collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+/// Creates a definition and waits until its kind is served.
+pub(crate) async fn define(client: &Client, definition: &CustomResourceDefinition) {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    api.create(&PostParams::default(), definition).await.unwrap();
+    let name = definition.metadata.name.clone().unwrap();
+    let established = kube::runtime::conditions::is_crd_established();
+    let wait = await_condition(api, &name, established);
+    tokio::time::timeout(PATIENCE, wait).await.expect("the definition is accepted").unwrap();
+}
+
+/// Returns the definitions without that of a source.
+pub(crate) fn kustomization_alone() -> Vec<CustomResourceDefinition> {
+    let ours = Kustomization::crd().metadata.name;
+    api::crds().into_iter().filter(|definition| definition.metadata.name == ours).collect()
+}
+
+pub(crate) fn condition(obj: &Kustomization, r#type: &str) -> Option<(String, String)> {
+    let found = api::conditions::find(&obj.status.as_ref()?.conditions, r#type)?;
+    Some((found.status.clone(), found.reason.clone()))
+}
+
+pub(crate) fn is_true(obj: &Kustomization, r#type: &str) -> bool {
+    condition(obj, r#type).is_some_and(|(status, _)| status == "True")
+}
+
+pub(crate) fn message(obj: &Kustomization, r#type: &str) -> String {
+    let conditions = obj.status.as_ref().map(|status| status.conditions.as_slice());
+    let found = conditions.and_then(|conditions| api::conditions::find(conditions, r#type));
+    found.map(|found| found.message.clone()).unwrap_or_default()
+}
+
+pub(crate) fn applied(obj: &Kustomization) -> Option<&str> {
+    obj.status.as_ref()?.last_applied_revision.as_deref()
+}
+
+pub(crate) fn inventory(obj: &Kustomization) -> Vec<String> {
+    let inventory = obj.status.as_ref().and_then(|status| status.inventory.clone());
+    inventory.unwrap_or_default().entries.into_iter().map(|entry| entry.id).collect()
+}
