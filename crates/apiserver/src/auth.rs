@@ -55,7 +55,9 @@ impl<S> Authenticate<S> {
 impl<S, B> Service<Request<B>> for Authenticate<S>
 where
     S: Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send>
-        + Clone + Send + 'static,
+        + Clone
+        + Send
+        + 'static,
     B: Send + 'static,
 {
     type Response = Response<Body>;

@@ -12,8 +12,3 @@ pub(crate) fn format(time: Timestamp) -> String {
     let time = time.round(Unit::Second).unwrap_or(time);
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
-
-/// Parses a time that an object holds.
-pub(crate) fn parse(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
-}

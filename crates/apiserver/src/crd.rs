@@ -88,10 +88,14 @@ fn resource_of(definition: &Value) -> Resource {
     let list = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().map(text).collect()
     };
-    let (group, kind, plural) = (text(&spec["group"]), text(&names["kind"]), text(&names["plural"]));
+    let (group, kind, plural) =
+        (text(&spec["group"]), text(&names["kind"]), text(&names["plural"]));
     let declared = spec["versions"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut versions: Vec<Version> =
-        declared.iter().filter(|version| version["served"] == true).map(version_of).collect();
+    let mut versions: Vec<Version> = declared
+        .iter()
+        .filter(|version| version["served"] == true)
+        .map(|version| version_of(&group, &kind, version))
+        .collect();
     versions.sort_by_key(|version| std::cmp::Reverse(priority(&version.name)));
     let storage_version = declared
         .iter()
@@ -116,7 +120,7 @@ fn resource_of(definition: &Value) -> Resource {
     }
 }
 
-fn version_of(version: &Value) -> Version {
+fn version_of(group: &str, kind: &str, version: &Value) -> Version {
     let subresources = &version["subresources"];
     let path = |value: &Value| value.as_str().map(str::to_owned);
     let scale = subresources.get("scale").map(|scale| Scale {
@@ -125,8 +129,11 @@ fn version_of(version: &Value) -> Version {
         selector: path(&scale["labelSelectorPath"]),
     });
     let name = version["name"].as_str().unwrap_or_default().to_owned();
-    let deprecation = (version["deprecated"] == true)
-        .then(|| version["deprecationWarning"].as_str().unwrap_or_default().to_owned());
+    let deprecation =
+        (version["deprecated"] == true).then(|| match version["deprecationWarning"].as_str() {
+            Some(text) => text.to_owned(),
+            None => format!("{group}/{name} {kind} is deprecated"),
+        });
     Version {
         schema: Arc::new(Schema::custom(version["schema"].get("openAPIV3Schema").cloned())),
         subresources: Subresources {

@@ -6,9 +6,8 @@ use crate::object::Object;
 
 /// Fills in what a user left out.
 pub(crate) fn fill(group: &str, kind: &str, object: &mut Value) {
-    match (group, kind) {
-        ("", "Namespace") => namespace(object),
-        _ => {}
+    if let ("", "Namespace") = (group, kind) {
+        namespace(object);
     }
 }
 

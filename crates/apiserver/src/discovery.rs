@@ -31,8 +31,8 @@ pub(crate) fn answer(
             response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
             Ok(response)
         }
-        ["api"] if wants_aggregated(accept) => aggregated(registry, true),
-        ["apis"] if wants_aggregated(accept) => aggregated(registry, false),
+        ["api"] if wants_aggregated(accept) => Ok(aggregated(registry, true)),
+        ["apis"] if wants_aggregated(accept) => Ok(aggregated(registry, false)),
         ["api"] => ok(&json!({
             "kind": "APIVersions",
             "versions": ["v1"],
@@ -77,18 +77,19 @@ fn version() -> Value {
 }
 
 fn wants_aggregated(accept: &str) -> bool {
-    accept.split(',').next().is_some_and(|first| {
-        first.contains("g=apidiscovery.k8s.io") && first.contains("v=v2")
-    }) || accept.split(',').any(|range| {
-        range.contains("application/json")
-            && range.contains("g=apidiscovery.k8s.io")
-            && range.contains("v=v2;")
-    })
+    accept
+        .split(',')
+        .next()
+        .is_some_and(|first| first.contains("g=apidiscovery.k8s.io") && first.contains("v=v2"))
+        || accept.split(',').any(|range| {
+            range.contains("application/json")
+                && range.contains("g=apidiscovery.k8s.io")
+                && range.contains("v=v2;")
+        })
 }
 
 fn group_of(group: &str, versions: &[String]) -> Value {
-    let entry =
-        |version: &String| json!({"groupVersion": format!("{group}/{version}"), "version": version});
+    let entry = |version: &String| json!({"groupVersion": format!("{group}/{version}"), "version": version});
     json!({
         "name": group,
         "versions": versions.iter().map(entry).collect::<Vec<_>>(),
@@ -106,11 +107,7 @@ fn groups(registry: &Registry) -> Value {
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
-fn resources(
-    registry: &Registry,
-    group: &str,
-    version: &str,
-) -> Result<Response<Body>, ApiError> {
+fn resources(registry: &Registry, group: &str, version: &str) -> Result<Response<Body>, ApiError> {
     let found = registry.in_version(group, version);
     if found.is_empty() {
         return Err(ApiError::no_such_path());
@@ -173,9 +170,7 @@ fn subresources<'a>(
     for name in &version.subresources.other {
         list.push(match *name {
             "eviction" => (name, ("policy", Some("v1"), "Eviction"), &["create"]),
-            "token" => {
-                (name, ("authentication.k8s.io", Some("v1"), "TokenRequest"), &["create"])
-            }
+            "token" => (name, ("authentication.k8s.io", Some("v1"), "TokenRequest"), &["create"]),
             "binding" => (name, ("", None, "Binding"), &["create"]),
             "finalize" => (name, own, &["update"]),
             _ => (name, own, &["get", "patch", "update"]),
@@ -190,7 +185,7 @@ fn subresources<'a>(
     list
 }
 
-fn aggregated(registry: &Registry, core: bool) -> Result<Response<Body>, ApiError> {
+fn aggregated(registry: &Registry, core: bool) -> Response<Body> {
     let mut items = Vec::new();
     for (group, versions) in registry.groups() {
         if group.is_empty() != core {
@@ -223,14 +218,12 @@ fn aggregated(registry: &Registry, core: bool) -> Result<Response<Body>, ApiErro
             "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         ),
     );
-    Ok(response)
+    response
 }
 
 fn aggregated_resource(resource: &Resource, version: &str) -> Option<Value> {
     let one = resource.version(version)?;
-    let kind = |group: &str, version: &str, kind: &str| {
-        json!({"group": group, "version": version, "kind": kind})
-    };
+    let kind = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
     let subresources: Vec<Value> = subresources(resource, one)
         .into_iter()
         .map(|(name, (group, other, kind_name), verbs)| {

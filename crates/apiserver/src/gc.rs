@@ -210,21 +210,27 @@ fn finish_namespace(
 fn conditions_of_remaining(tx: &Transaction<'_>, remaining: &[(ResourceId, Key)]) -> Value {
     let mut resources: Vec<(String, usize)> = Vec::new();
     let mut finalizers: Vec<(String, usize)> = Vec::new();
-    let count = |list: &mut Vec<(String, usize)>, name: &str| {
-        match list.iter_mut().find(|(known, _)| known == name) {
-            Some((_, count)) => *count += 1,
-            None => list.push((name.to_owned(), 1)),
-        }
+    let count = |list: &mut Vec<(String, usize)>, name: &str| match list
+        .iter_mut()
+        .find(|(known, _)| known == name)
+    {
+        Some((_, count)) => *count += 1,
+        None => list.push((name.to_owned(), 1)),
     };
     for (resource, key) in remaining {
-        count(&mut resources, &if resource.contains('.') { resource.to_string() } else { format!("{resource}.") });
+        count(
+            &mut resources,
+            &if resource.contains('.') { resource.to_string() } else { format!("{resource}.") },
+        );
         if let Some(entry) = tx.get(resource, key) {
             entry.value.finalizers().for_each(|finalizer| count(&mut finalizers, finalizer));
         }
     }
     let sentence = |list: &[(String, usize)], words: &str| {
-        let parts: Vec<String> =
-            list.iter().map(|(name, count)| format!("{name} {words} {count} resource instances")).collect();
+        let parts: Vec<String> = list
+            .iter()
+            .map(|(name, count)| format!("{name} {words} {count} resource instances"))
+            .collect();
         parts.join(", ")
     };
     let condition = |kind: &str, status: &str, reason: &str, message: String| {
@@ -247,7 +253,10 @@ fn conditions_of_remaining(tx: &Transaction<'_>, remaining: &[(ResourceId, Key)]
             "NamespaceFinalizersRemaining",
             "True",
             "SomeFinalizersRemain",
-            format!("Some content in the namespace has finalizers remaining: {}", sentence(&finalizers, "in")),
+            format!(
+                "Some content in the namespace has finalizers remaining: {}",
+                sentence(&finalizers, "in")
+            ),
         ),
     ])
 }

@@ -30,9 +30,7 @@ pub(crate) trait Object {
         self.meta_str("deletionTimestamp").is_some()
     }
     fn list_in_meta(&self, field: &str) -> &[Value] {
-        self.meta()
-            .and_then(|meta| meta.get(field)?.as_array())
-            .map_or(NOTHING, Vec::as_slice)
+        self.meta().and_then(|meta| meta.get(field)?.as_array()).map_or(NOTHING, Vec::as_slice)
     }
     fn owners(&self) -> std::slice::Iter<'_, Value> {
         self.list_in_meta("ownerReferences").iter()

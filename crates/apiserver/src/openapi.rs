@@ -70,17 +70,14 @@ fn custom_schema(resource: &Resource, version: &str) -> Value {
     let declared = resource
         .version(version)
         .and_then(|version| version.schema.openapi().cloned())
-        .unwrap_or_else(|| {
-            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
-        });
+        .unwrap_or_else(|| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}));
     let mut schema = declared;
     if !schema["properties"].is_object() {
         schema["properties"] = json!({});
     }
     let described = |text: &str| json!({"type": "string", "description": text});
-    schema["properties"]["apiVersion"] = described(
-        "APIVersion defines the versioned schema of this representation of an object.",
-    );
+    schema["properties"]["apiVersion"] =
+        described("APIVersion defines the versioned schema of this representation of an object.");
     schema["properties"]["kind"] =
         described("Kind is a string value representing the REST resource this object represents.");
     schema["properties"]["metadata"] = json!({

@@ -12,6 +12,7 @@ use crate::status::qualified;
 
 /// A served kind.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of a kind, by itself")]
 pub(crate) struct Resource {
     pub(crate) group: String,
     pub(crate) kind: String,
@@ -41,8 +42,10 @@ pub(crate) struct Version {
     pub(crate) name: String,
     pub(crate) subresources: Subresources,
     /// Extra printer columns of a custom resource.
+    #[expect(dead_code, reason = "tables show names alone yet")]
     pub(crate) columns: Vec<Value>,
     pub(crate) schema: Arc<Schema>,
+    /// Warning for clients of a version on its way out.
     pub(crate) deprecation: Option<String>,
     /// JSON paths of extra selectable fields.
     pub(crate) selectable: Vec<String>,
@@ -80,7 +83,7 @@ impl Resource {
         self.versions.iter().find(|version| version.name == name)
     }
 
-    /// Returns the schema of the version that objects are stored in.
+    /// Returns whether the status is written through a subresource alone.
     pub(crate) fn status_separate(&self, version: &str) -> bool {
         self.version(version).is_some_and(|version| version.subresources.status)
     }
@@ -122,17 +125,6 @@ impl Registry {
 
     pub(crate) fn get(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
         self.resources.get(&(group.to_owned(), plural.to_owned()))
-    }
-
-    /// Returns the resource kept under this key of the store.
-    pub(crate) fn by_storage(&self, id: &str) -> Option<&Arc<Resource>> {
-        let (plural, group) = id.split_once('.').unwrap_or((id, ""));
-        self.get(group, plural)
-    }
-
-    /// Returns the resource of a kind.
-    pub(crate) fn by_kind(&self, group: &str, kind: &str) -> Option<&Arc<Resource>> {
-        self.resources.values().find(|one| one.group == group && one.kind == kind)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {

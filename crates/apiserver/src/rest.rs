@@ -55,9 +55,12 @@ fn dispatch(cluster: &Cluster, request: &request::Received) -> Result<Response<B
         Route::Resource(call) => *call,
         Route::Other => return discovery::answer(cluster, &registry, request),
     };
+    if let Some(warning) = call.deprecation() {
+        call.warn(warning);
+    }
     let reply = run(cluster, &call)?;
     Ok(match reply {
-        Reply::Object(code, value) => output::object(&call, code, value)?,
+        Reply::Object(code, value) => output::object(&call, code, value),
         Reply::Json(code, value) => output::json(code, &value, &call.warnings()),
         Reply::Stream(body) => output::stream(body),
     })
@@ -81,9 +84,8 @@ fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     }
     let named = call.name.is_some();
     match (&call.method, named) {
-        (&Method::GET, true) if call.watching() => watch::run(cluster, call),
+        (&Method::GET, _) if call.watching() => watch::run(cluster, call),
         (&Method::GET, true) => get::run(cluster, call),
-        (&Method::GET, false) if call.watching() => watch::run(cluster, call),
         (&Method::GET, false) => list::run(cluster, call),
         (&Method::POST, false) => create::run(cluster, call),
         (&Method::PUT, true) => update::run(cluster, call),

@@ -220,8 +220,7 @@ fn parse_label(selector: &str, term: &str) -> Result<Requirement, ApiError> {
     for (sign, greater) in [('>', true), ('<', false)] {
         if let Some((key, value)) = term.split_once(sign) {
             let number = value.trim().parse().map_err(|_| bad("expected an integer"))?;
-            let operator =
-                if greater { Operator::Greater(number) } else { Operator::Less(number) };
+            let operator = if greater { Operator::Greater(number) } else { Operator::Less(number) };
             return Ok(requirement(key, operator));
         }
     }
@@ -247,8 +246,17 @@ mod tests {
     #[test]
     fn selects_by_labels() {
         for selector in [
-            "", "app", "app=web", "app==web,tier", "app in (api, web)", "!owner", "app!=api",
-            "owner!=x", "app notin (api)", "tier>2", "tier < 4",
+            "",
+            "app",
+            "app=web",
+            "app==web,tier",
+            "app in (api, web)",
+            "!owner",
+            "app!=api",
+            "owner!=x",
+            "app notin (api)",
+            "tier>2",
+            "tier < 4",
         ] {
             assert!(takes(selector), "{selector}");
         }

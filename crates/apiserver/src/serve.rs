@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::Layer;
 
-use crate::auth::{Authenticate, Tokens};
+use crate::auth::Authenticate;
 use crate::body::Body;
 use crate::server::{ApiServer, ApiService};
 use crate::user::UserInfo;

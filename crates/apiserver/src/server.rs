@@ -12,8 +12,8 @@ use http_body_util::{BodyExt, Limited};
 use tower::Service;
 
 use crate::auth::Tokens;
-use crate::bootstrap;
 use crate::body::Body;
+use crate::bootstrap;
 use crate::crd;
 use crate::registry::Registry;
 use crate::rest::request::{Received, parse_query};

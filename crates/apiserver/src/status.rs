@@ -146,8 +146,8 @@ impl ApiError {
             many => format!("[{}]", many.join(", ")),
         };
         let message = format!("{} \"{name}\" is invalid: {list}", qualified(kind, group));
-        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
-            .on(group, kind, name);
+        let mut error =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).on(group, kind, name);
         if let Some(details) = &mut error.details {
             details["causes"] = causes
                 .iter()
@@ -213,8 +213,7 @@ impl ApiError {
 
     /// Returns 406 with the media types that would do.
     pub fn not_acceptable(accepted: &str) -> Self {
-        let message =
-            format!("only the following media types are accepted: {accepted}");
+        let message = format!("only the following media types are accepted: {accepted}");
         Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
     }
 

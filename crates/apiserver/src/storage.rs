@@ -369,7 +369,8 @@ mod tests {
         put(&store, "a", 2);
         store.transact(|tx| tx.remove("things", &Key::new("", "b")));
         let snapshot = store.list("things", None, Some(then), None, None, |_| true).unwrap();
-        let values: Vec<_> = snapshot.entries.iter().map(|(_, e)| e.value["value"].clone()).collect();
+        let values: Vec<_> =
+            snapshot.entries.iter().map(|(_, e)| e.value["value"].clone()).collect();
         assert_eq!(values, [json!(1), json!(1)]);
     }
 

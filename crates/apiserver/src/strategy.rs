@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::object::Object;
-use crate::names;
 use crate::defaults;
+use crate::names;
+use crate::object::Object;
 use crate::rest::request::Call;
 use crate::rest::write::invalid;
 use crate::server::Cluster;

@@ -9,10 +9,8 @@ use crate::rest::request::Call;
 pub(crate) fn render(call: &Call, value: &Value, with_columns: bool) -> Value {
     let single = std::slice::from_ref(value);
     let items = value.get("items").and_then(Value::as_array).map_or(single, Vec::as_slice);
-    let rows: Vec<Value> = items
-        .iter()
-        .map(|item| json!({"cells": [item.name()], "object": item}))
-        .collect();
+    let rows: Vec<Value> =
+        items.iter().map(|item| json!({"cells": [item.name()], "object": item})).collect();
     let _ = (call, with_columns);
     json!({
         "kind": "Table",

@@ -155,8 +155,7 @@ async fn ensure<K>(api: &Api<K>, object: &Value) -> Result<(), kube::Error>
 where
     K: Clone + Debug + DeserializeOwned + Serialize,
 {
-    let object: K =
-        serde_json::from_value(object.clone()).map_err(kube::Error::SerdeError)?;
+    let object: K = serde_json::from_value(object.clone()).map_err(kube::Error::SerdeError)?;
     match api.create(&PostParams::default(), &object).await {
         // The namespace or owner may be on its way out.
         Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 409) => Ok(()),

@@ -15,7 +15,7 @@ fn config_map(name: &str) -> ConfigMap {
         "metadata": {"name": name, "labels": {"app": name}},
         "data": {"key": "value"},
     }))
-    .unwrap()
+    .expect("the literal is a ConfigMap")
 }
 
 #[tokio::test]
@@ -83,8 +83,7 @@ async fn refuses_objects_in_missing_namespaces() {
     assert_eq!((status.code, status.message.as_str()), (404, "namespaces \"nowhere\" not found"));
     let namespace: Namespace =
         serde_json::from_value(json!({"metadata": {"name": "nowhere"}})).unwrap();
-    let created =
-        Api::all(client).create(&PostParams::default(), &namespace).await.unwrap();
+    let created = Api::all(client).create(&PostParams::default(), &namespace).await.unwrap();
     assert_eq!(created.status.unwrap().phase.as_deref(), Some("Active"));
     api.create(&PostParams::default(), &config_map("one")).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! Schemas of the built-in kinds, from the types of `k8s-openapi`.
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use k8s_openapi::api::{
     admissionregistration::v1 as admission, apps::v1 as apps, authentication::v1 as authentication,

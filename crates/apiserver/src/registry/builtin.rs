@@ -8,6 +8,7 @@ use crate::status::qualified;
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of a kind, by itself")]
 struct Row {
     group: &'static str,
     versions: &'static [&'static str],
@@ -118,7 +119,12 @@ const TABLE: &[Row] = &[
     core("ServiceAccount", "serviceaccounts").short(&["sa"]).other(&["token"]),
     row(APPS, V1, "ControllerRevision", "controllerrevisions"),
     row(APPS, V1, "DaemonSet", "daemonsets").short(&["ds"]).all().generation().status(),
-    row(APPS, V1, "Deployment", "deployments").short(&["deploy"]).all().generation().status().scale(),
+    row(APPS, V1, "Deployment", "deployments")
+        .short(&["deploy"])
+        .all()
+        .generation()
+        .status()
+        .scale(),
     row(APPS, V1, "ReplicaSet", "replicasets").short(&["rs"]).all().generation().status().scale(),
     row(APPS, V1, "StatefulSet", "statefulsets")
         .short(&["sts"])
@@ -224,11 +230,8 @@ impl Row {
         }
         // Events of both groups are the same objects, kept in the core group's shape.
         let shown_elsewhere = self.group == "events.k8s.io";
-        let storage = if shown_elsewhere {
-            "events".to_owned()
-        } else {
-            qualified(self.plural, self.group)
-        };
+        let storage =
+            if shown_elsewhere { "events".to_owned() } else { qualified(self.plural, self.group) };
         let storage_version = if self.group.is_empty() || shown_elsewhere {
             "v1".to_owned()
         } else {
@@ -260,11 +263,7 @@ impl Row {
         });
         Version {
             name: name.to_owned(),
-            subresources: Subresources {
-                status: self.status,
-                scale,
-                other: self.other.to_vec(),
-            },
+            subresources: Subresources { status: self.status, scale, other: self.other.to_vec() },
             columns: Vec::new(),
             schema: Arc::new(Schema::builtin(self.group, name, self.kind)),
             deprecation: None,

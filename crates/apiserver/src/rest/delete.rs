@@ -43,8 +43,7 @@ impl Options {
                 return Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &[cause]));
             }
         };
-        let precondition =
-            |field: &str| body["preconditions"][field].as_str().map(str::to_owned);
+        let precondition = |field: &str| body["preconditions"][field].as_str().map(str::to_owned);
         Ok(Self {
             propagation,
             uid: precondition("uid"),
@@ -100,16 +99,12 @@ pub(crate) fn evict(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     }
     let options = Options::parse(&deletion)?;
     delete(cluster, call, &call.key(), &options)?;
-    let success = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+    let success =
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
     Ok(Reply::Object(StatusCode::CREATED, success))
 }
 
-fn delete(
-    cluster: &Cluster,
-    call: &Call,
-    key: &Key,
-    options: &Options,
-) -> Result<Reply, ApiError> {
+fn delete(cluster: &Cluster, call: &Call, key: &Key, options: &Options) -> Result<Reply, ApiError> {
     let resource = &call.resource;
     let not_found = || ApiError::not_found(&resource.group, &resource.plural, &key.name);
     if resource.is("", "namespaces")

@@ -10,9 +10,7 @@ use crate::status::ApiError;
 
 /// Returns the named object.
 pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
-    let entry = cluster
-        .store
-        .get(&call.resource.storage, &call.key())
-        .ok_or_else(|| call.not_found())?;
+    let entry =
+        cluster.store.get(&call.resource.storage, &call.key()).ok_or_else(|| call.not_found())?;
     Ok(Reply::Object(StatusCode::OK, convert::outward(call, &entry.value)))
 }

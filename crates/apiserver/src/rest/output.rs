@@ -33,7 +33,11 @@ impl Shape {
                 continue;
             }
             let parameter = |name: &str| {
-                range.split(';').map(str::trim).find_map(|part| part.strip_prefix(name)).unwrap_or("")
+                range
+                    .split(';')
+                    .map(str::trim)
+                    .find_map(|part| part.strip_prefix(name))
+                    .unwrap_or("")
             };
             let v1 = parameter("v=") == "v1";
             match parameter("as=") {
@@ -76,14 +80,10 @@ pub(crate) fn stream(body: Body) -> Response<Body> {
 }
 
 /// Answers with an object or list in the form that was asked for.
-pub(crate) fn object(
-    call: &Call,
-    code: StatusCode,
-    value: Value,
-) -> Result<Response<Body>, ApiError> {
+pub(crate) fn object(call: &Call, code: StatusCode, value: Value) -> Response<Body> {
     let is_status = value["kind"] == "Status" && value["apiVersion"] == "v1";
     let value = if is_status { value } else { shaped(call, value) };
-    Ok(json(code, &value, &call.warnings()))
+    json(code, &value, &call.warnings())
 }
 
 /// Puts an object or list in the form that was asked for.

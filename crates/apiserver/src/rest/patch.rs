@@ -40,9 +40,7 @@ impl Patch {
             }
             STRATEGIC => Ok(Self::Strategic(serde_json::from_slice(&call.body).map_err(bad)?)),
             APPLY => Ok(Self::Apply(parse_yaml(&call.body)?)),
-            _ => {
-                Err(ApiError::unsupported_media_type(&[JSON, MERGE, STRATEGIC, APPLY].join(", ")))
-            }
+            _ => Err(ApiError::unsupported_media_type(&[JSON, MERGE, STRATEGIC, APPLY].join(", "))),
         }
     }
 
@@ -91,11 +89,10 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
 
 fn apply(cluster: &Cluster, call: &Call, mut applied: Value) -> Result<Reply, ApiError> {
     if call.param("fieldManager").unwrap_or_default().is_empty() {
-        let cause =
-            crate::status::Cause::required("fieldManager", "is required for apply patch");
+        let cause = crate::status::Cause::required("fieldManager", "is required for apply patch");
         return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
     }
-    if applied.list_in_meta("managedFields").first().is_some() {
+    if !applied.list_in_meta("managedFields").is_empty() {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     write::check_identity(call, &mut applied)?;
@@ -108,7 +105,10 @@ fn apply(cluster: &Cluster, call: &Call, mut applied: Value) -> Result<Reply, Ap
             }
             if applied.uid().is_some() {
                 let why = "uid mismatch: the provided object specified uid ";
-                let why = format!("{why}{}, and no existing object was found", applied["metadata"]["uid"]);
+                let why = format!(
+                    "{why}{}, and no existing object was found",
+                    applied["metadata"]["uid"]
+                );
                 return Err(call.conflict(applied.name(), &why));
             }
             let empty = json!({"apiVersion": applied["apiVersion"], "kind": applied["kind"]});

@@ -51,7 +51,11 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         check_revision(call, &wanted, &old)?;
         let replicas = wanted["spec"]["replicas"].take();
         let mut object = before.clone();
-        set(&mut object, &scale.spec_replicas, if replicas.is_null() { 0.into() } else { replicas });
+        set(
+            &mut object,
+            &scale.spec_replicas,
+            if replicas.is_null() { 0.into() } else { replicas },
+        );
         let mut main = call.with(call.method.clone(), call.name.clone());
         main.subresource = None;
         write::prepare_update(cluster, &main, &mut object, &before)?;

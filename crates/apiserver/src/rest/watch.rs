@@ -21,7 +21,7 @@ use crate::server::Cluster;
 use crate::status::ApiError;
 use crate::storage::{Change, Store};
 
-const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
+const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Starts a watch.
 pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
@@ -70,15 +70,19 @@ fn check_parameters(call: &Call, matching: &str, streaming_list: bool) -> Result
     };
     if call.param("sendInitialEvents").is_some() {
         if matching != "NotOlderThan" {
-            return forbidden("sendInitialEvents requires setting resourceVersionMatch to \
-                              NotOlderThan");
+            return forbidden(
+                "sendInitialEvents requires setting resourceVersionMatch to \
+                              NotOlderThan",
+            );
         }
         if streaming_list && !call.flag("allowWatchBookmarks") {
             return forbidden("sendInitialEvents requires allowWatchBookmarks");
         }
     } else if !matching.is_empty() {
-        return forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents \
-                          is provided");
+        return forbidden(
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents \
+                          is provided",
+        );
     }
     Ok(())
 }
@@ -179,8 +183,7 @@ impl Watch {
             (true, true) => self.push("MODIFIED", &change.new.value),
             // The last state that was selected, at the revision of the change.
             (true, false) => {
-                let mut last =
-                    change.old.as_ref().map_or(Value::Null, |old| old.value.clone());
+                let mut last = change.old.as_ref().map_or(Value::Null, |old| old.value.clone());
                 last.set_resource_version(change.revision);
                 self.push("DELETED", &last);
             }

@@ -10,7 +10,9 @@ use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-use super::{Outcome, beside, condition, ensure, hash, is_owned_by, owner, status_of, write_status};
+use super::{
+    Outcome, beside, condition, ensure, hash, is_owned_by, owner, status_of, write_status,
+};
 
 const TEMPLATE_HASH: &str = "pod-template-hash";
 
