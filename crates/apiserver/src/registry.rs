@@ -42,7 +42,6 @@ pub(crate) struct Version {
     pub(crate) name: String,
     pub(crate) subresources: Subresources,
     /// Extra printer columns of a custom resource.
-    #[expect(dead_code, reason = "tables show names alone yet")]
     pub(crate) columns: Vec<Value>,
     pub(crate) schema: Arc<Schema>,
     /// Warning for clients of a version on its way out.

@@ -1,24 +1,165 @@
 //! Tables, as `kubectl get` prints them.
+//!
+//! Built-in kinds have a printer each, in the submodules; custom kinds have the columns of their
+//! definition. A row holds all cells, also those that only `-o wide` shows.
 
-use serde_json::{Value, json};
+mod cluster;
+mod custom;
+mod format;
+mod jsonpath;
+mod network;
+mod workload;
 
-use crate::object::Object;
+use serde_json::{Map, Value, json};
+
+use crate::rest::output::metadata_only;
 use crate::rest::request::Call;
+
+/// A column of a built-in kind.
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    name: &'static str,
+    kind: &'static str,
+    format: &'static str,
+    description: &'static str,
+    priority: u8,
+}
+
+impl Column {
+    const fn new(name: &'static str, kind: &'static str) -> Self {
+        Self { name, kind, format: "", description: "", priority: 0 }
+    }
+
+    /// Shown with `-o wide` alone.
+    const fn wide(mut self) -> Self {
+        self.priority = 1;
+        self
+    }
+
+    fn to_value(self) -> Value {
+        json!({
+            "name": self.name,
+            "type": self.kind,
+            "format": self.format,
+            "description": self.description,
+            "priority": self.priority,
+        })
+    }
+}
+
+const fn text(name: &'static str) -> Column {
+    Column::new(name, "string")
+}
+
+const fn integer(name: &'static str) -> Column {
+    Column::new(name, "integer")
+}
+
+const fn boolean(name: &'static str) -> Column {
+    Column::new(name, "boolean")
+}
+
+const NAME: Column = Column {
+    name: "Name",
+    kind: "string",
+    format: "name",
+    description: "Name must be unique within a namespace.",
+    priority: 0,
+};
+
+const AGE: Column = Column {
+    name: "Age",
+    kind: "string",
+    format: "",
+    description: "Time since the object was created.",
+    priority: 0,
+};
+
+/// Columns and cells of one kind.
+struct Printer {
+    columns: &'static [Column],
+    cells: fn(&Value) -> Vec<Value>,
+}
 
 /// Renders an object or list as a `meta.k8s.io/v1` Table.
 pub(crate) fn render(call: &Call, value: &Value, with_columns: bool) -> Value {
     let single = std::slice::from_ref(value);
     let items = value.get("items").and_then(Value::as_array).map_or(single, Vec::as_slice);
-    let rows: Vec<Value> =
-        items.iter().map(|item| json!({"cells": [item.name()], "object": item})).collect();
-    let _ = (call, with_columns);
+    let (columns, rows) = match printer(&call.resource.group, &call.resource.kind) {
+        Some(printer) if !call.resource.custom => {
+            let columns = printer.columns.iter().map(|column| column.to_value()).collect();
+            (columns, items.iter().map(|item| row(call, item, (printer.cells)(item))).collect())
+        }
+        _ => {
+            let declared = call.resource.version(&call.version);
+            let columns = custom::columns(declared.map_or(&[][..], |one| &one.columns));
+            let rows = items
+                .iter()
+                .map(|item| row(call, item, custom::cells(&columns, item)))
+                .collect::<Vec<_>>();
+            (columns.into_iter().map(|column| column.definition).collect::<Vec<_>>(), rows)
+        }
+    };
+    let mut metadata = Map::new();
+    for field in ["resourceVersion", "continue", "remainingItemCount"] {
+        if let Some(given) = value["metadata"].get(field) {
+            metadata.insert(field.to_owned(), given.clone());
+        }
+    }
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"resourceVersion": value["metadata"]["resourceVersion"]},
-        "columnDefinitions": [
-            {"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0}
-        ],
+        "metadata": metadata,
+        "columnDefinitions": if with_columns { columns } else { Vec::new() },
         "rows": rows,
     })
+}
+
+fn row(call: &Call, item: &Value, cells: Vec<Value>) -> Value {
+    let object = match call.param("includeObject") {
+        Some("None") => Value::Null,
+        Some("Object") => item.clone(),
+        _ => metadata_only(item.clone()),
+    };
+    let mut row = Map::new();
+    row.insert("cells".to_owned(), cells.into());
+    if call.resource.is("", "pods")
+        && let Some(conditions) = workload::pod_conditions(item)
+    {
+        row.insert("conditions".to_owned(), conditions);
+    }
+    row.insert("object".to_owned(), object);
+    row.into()
+}
+
+fn printer(group: &str, kind: &str) -> Option<Printer> {
+    workload::printer(group, kind)
+        .or_else(|| network::printer(group, kind))
+        .or_else(|| cluster::printer(group, kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Registry;
+
+    #[test]
+    fn every_printer_fills_all_its_columns() {
+        for resource in Registry::builtin().all() {
+            let Some(printer) = printer(&resource.group, &resource.kind) else { continue };
+            let cells = (printer.cells)(&json!({"metadata": {"name": "x"}}));
+            assert_eq!(cells.len(), printer.columns.len(), "{}", resource.qualified());
+        }
+    }
+
+    #[test]
+    fn stored_kinds_have_printers() {
+        let without: Vec<String> = Registry::builtin()
+            .all()
+            .filter(|resource| !resource.review)
+            .filter(|resource| printer(&resource.group, &resource.kind).is_none())
+            .map(|resource| resource.qualified())
+            .collect();
+        assert_eq!(without, Vec::<String>::new());
+    }
 }

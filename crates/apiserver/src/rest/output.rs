@@ -103,7 +103,8 @@ pub(crate) fn shaped_event(call: &Call, value: Value, first: bool) -> Value {
     }
 }
 
-fn metadata_only(value: Value) -> Value {
+/// Returns the metadata of an object, or of each object of a list.
+pub(crate) fn metadata_only(value: Value) -> Value {
     let Value::Object(mut object) = value else { return value };
     if let Some(Value::Array(items)) = object.remove("items") {
         let items: Vec<Value> = items.into_iter().map(metadata_only).collect();
