@@ -1,10 +1,8 @@
 //! The shipped binaries, started as a user would start them.
 //!
-//! [`Repository`] is a Git repository on disk, [`Process`] a program of this workspace that ends
-//! with its handle. The demo and the tests share them.
+//! [`Process`] is a program of this workspace that ends with its handle. The demo and the tests
+//! share it.
 
 mod process;
-mod repository;
 
 pub use process::{Process, program};
-pub use repository::Repository;

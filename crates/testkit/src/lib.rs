@@ -1,6 +1,9 @@
 //! Throwaway servers and clusters for tests.
 
 pub mod artifact;
+pub mod certificate;
 pub mod cluster;
+pub mod git_server;
+pub mod repository;
 
 pub use cluster::cluster;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use e2e::{Process, Repository};
+use e2e::Process;
 use futures::TryStreamExt as _;
 use k8s_openapi::api::{
     apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, core::v1::Service,
@@ -23,6 +23,7 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::json;
+use testkit::repository::Repository;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 const URL: &str = "https://github.com/stefanprodan/podinfo";
@@ -161,11 +162,11 @@ impl Steps {
             Api::namespaced_with(client.clone(), "flux-system", &ApiResource::from_gvk(&gvk));
         let started = Instant::now();
         self.until(&api, "podinfo", "Kustomization is ready", |object| {
-            object.and_then(|object| object.data.pointer("/status/conditions")?.as_array()).is_some_and(
-                |conditions| {
+            object
+                .and_then(|object| object.data.pointer("/status/conditions")?.as_array())
+                .is_some_and(|conditions| {
                     conditions.iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
-                },
-            )
+                })
         })
         .await?;
         Api::<Service>::namespaced(client.clone(), "default").get("podinfo").await?;
@@ -186,7 +187,10 @@ impl Steps {
             })
             .await?;
             times.push(started.elapsed());
-            say("✔", &format!("commit {} with {to} is applied after {}", &commit[..8], ms(started)));
+            say(
+                "✔",
+                &format!("commit {} with {to} is applied after {}", &commit[..8], ms(started)),
+            );
         }
         if commits > 1 {
             times.sort();
@@ -222,7 +226,10 @@ impl Steps {
             deployment.and_then(image) == Some(&declared)
         })
         .await?;
-        say("✔", &format!("the drift is corrected {} after a reconciliation was requested", ms(started)));
+        say(
+            "✔",
+            &format!("the drift is corrected {} after a reconciliation was requested", ms(started)),
+        );
         Ok(())
     }
 
@@ -233,7 +240,10 @@ impl Steps {
         let commit = self.repository.commit("Remove the autoscaler")?;
         let started = Instant::now();
         self.until(&api, "podinfo", "the autoscaler is pruned", |hpa| hpa.is_none()).await?;
-        say("✔", &format!("commit {} removed a manifest, pruned after {}", &commit[..8], ms(started)));
+        say(
+            "✔",
+            &format!("commit {} removed a manifest, pruned after {}", &commit[..8], ms(started)),
+        );
         Ok(())
     }
 

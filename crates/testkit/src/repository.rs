@@ -1,4 +1,4 @@
-//! A Git repository with a small application in it.
+//! Git repositories on disk, made with the `git` program.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,6 +14,18 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// Creates a repository without commits.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written, or `git` is missing.
+    pub fn empty(path: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(path)?;
+        let repository = Self { path: path.to_owned() };
+        repository.git(&["init", "--quiet", "--initial-branch=master"])?;
+        Ok(repository)
+    }
+
     /// Creates a repository with a Deployment, a Service and a HorizontalPodAutoscaler in
     /// `kustomize/`, committed.
     ///
@@ -21,9 +33,7 @@ impl Repository {
     ///
     /// When the folder cannot be written, or `git` is missing.
     pub fn sample(path: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(path)?;
-        let repository = Self { path: path.to_owned() };
-        repository.git(&["init", "--quiet", "--initial-branch=master"])?;
+        let repository = Self::empty(path)?;
         repository.write("kustomize/kustomization.yaml", KUSTOMIZATION)?;
         repository.write("kustomize/deployment.yaml", DEPLOYMENT)?;
         repository.write("kustomize/service.yaml", SERVICE)?;
@@ -81,8 +91,70 @@ impl Repository {
     /// When `git` fails.
     pub fn commit(&self, message: &str) -> anyhow::Result<String> {
         self.git(&["add", "--all"])?;
-        self.git(&["commit", "--quiet", "--message", message])?;
-        Ok(self.git(&["rev-parse", "HEAD"])?.trim().to_owned())
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", message])?;
+        self.rev_parse("HEAD")
+    }
+
+    /// Commits everything in the working tree at a time, given as `@<seconds> <zone>` or in
+    /// RFC 3339, and returns the commit's hash.
+    ///
+    /// # Errors
+    ///
+    /// When `git` fails.
+    pub fn commit_at(&self, message: &str, time: &str) -> anyhow::Result<String> {
+        self.git(&["add", "--all"])?;
+        let args = ["commit", "--quiet", "--allow-empty", "--message", message];
+        self.run(&args, &[("GIT_COMMITTER_DATE", time), ("GIT_AUTHOR_DATE", time)])?;
+        self.rev_parse("HEAD")
+    }
+
+    /// Returns the hash that a revision such as `HEAD` or `v1.0.0^{commit}` names.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such revision.
+    pub fn rev_parse(&self, revision: &str) -> anyhow::Result<String> {
+        Ok(self.git(&["rev-parse", "--verify", revision])?.trim().to_owned())
+    }
+
+    /// Switches to a branch, which is created at the current commit if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When `git` fails.
+    pub fn branch(&self, name: &str) -> anyhow::Result<()> {
+        let known = self.rev_parse(&format!("refs/heads/{name}")).is_ok();
+        let args: &[&str] = if known { &[name] } else { &["-b", name] };
+        self.git(&[&["checkout", "--quiet"], args].concat()).map(drop)
+    }
+
+    /// Tags the current commit with a lightweight tag.
+    ///
+    /// # Errors
+    ///
+    /// When `git` fails.
+    pub fn tag(&self, name: &str) -> anyhow::Result<()> {
+        self.git(&["tag", name]).map(drop)
+    }
+
+    /// Tags the current commit with an annotated tag and returns the hash of the tag object.
+    ///
+    /// # Errors
+    ///
+    /// When `git` fails.
+    pub fn annotated_tag(&self, name: &str, message: &str) -> anyhow::Result<String> {
+        self.git(&["tag", "--annotate", "--message", message, name])?;
+        self.rev_parse(&format!("refs/tags/{name}"))
+    }
+
+    /// Adds a submodule at a path, to be committed.
+    ///
+    /// # Errors
+    ///
+    /// When `git` fails, also because there is nothing at the URL.
+    pub fn submodule(&self, url: &str, path: &str) -> anyhow::Result<()> {
+        self.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, path])
+            .map(drop)
     }
 
     /// Runs `git` in the repository, untouched by the configuration of the user, and returns what
@@ -92,6 +164,10 @@ impl Repository {
     ///
     /// With what it prints to standard error when it fails.
     pub fn git(&self, args: &[&str]) -> anyhow::Result<String> {
+        self.run(args, &[])
+    }
+
+    fn run(&self, args: &[&str], envs: &[(&str, &str)]) -> anyhow::Result<String> {
         let output = Command::new("git")
             .arg("-C")
             .arg(&self.path)
@@ -100,6 +176,7 @@ impl Repository {
             .args(args)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_SYSTEM", "/dev/null")
+            .envs(envs.iter().copied())
             .output()
             .context("failed to run git")?;
         if !output.status.success() {
