@@ -162,12 +162,10 @@ mod tests {
     fn does_not_take_a_new_version_for_another_object() {
         let deployment = id("default", "podinfo", "apps", "Deployment");
         let service = id("default", "podinfo", "", "Service");
-        let old: Inventory = [
-            InventoryEntry::new(&deployment, "v1beta1"),
-            InventoryEntry::new(&service, "v1"),
-        ]
-        .into_iter()
-        .collect();
+        let old: Inventory =
+            [InventoryEntry::new(&deployment, "v1beta1"), InventoryEntry::new(&service, "v1")]
+                .into_iter()
+                .collect();
         let new: Inventory = [InventoryEntry::new(&deployment, "v1")].into_iter().collect();
         assert_eq!(old.stale(&new), [&InventoryEntry::new(&service, "v1")]);
         assert_eq!(

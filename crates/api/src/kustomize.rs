@@ -143,7 +143,10 @@ impl KustomizationSpec {
     /// How long a run may take: at least 30s, by default the interval less 30s.
     pub fn timeout(&self) -> std::time::Duration {
         self.timeout
-            .map_or_else(|| self.interval.as_std().saturating_sub(MINIMUM_TIMEOUT), Duration::as_std)
+            .map_or_else(
+                || self.interval.as_std().saturating_sub(MINIMUM_TIMEOUT),
+                Duration::as_std,
+            )
             .max(MINIMUM_TIMEOUT)
     }
 

@@ -18,12 +18,8 @@ use kube::CustomResourceExt as _;
 
 /// Returns the definition of every custom resource, in the order in which they are installed.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [
-        source::GitRepository::crd(),
-        source::ExternalArtifact::crd(),
-        kustomize::Kustomization::crd(),
-    ]
-    .into_iter()
-    .map(schema::finish)
-    .collect()
+    [source::GitRepository::crd(), source::ExternalArtifact::crd(), kustomize::Kustomization::crd()]
+        .into_iter()
+        .map(schema::finish)
+        .collect()
 }

@@ -102,11 +102,14 @@ pub(crate) fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinit
             ("kind", "Kind of this object."),
             ("metadata", "Name, labels and what the API keeps about every object."),
         ] {
-            properties.insert(name.to_owned(), JSONSchemaProps {
-                description: Some(description.to_owned()),
-                type_: Some(if name == "metadata" { "object" } else { "string" }.to_owned()),
-                ..JSONSchemaProps::default()
-            });
+            properties.insert(
+                name.to_owned(),
+                JSONSchemaProps {
+                    description: Some(description.to_owned()),
+                    type_: Some(if name == "metadata" { "object" } else { "string" }.to_owned()),
+                    ..JSONSchemaProps::default()
+                },
+            );
         }
         if let Some(status) = properties.get_mut("status")
             && status.properties.as_ref().is_some_and(|p| p.contains_key("observedGeneration"))

@@ -234,6 +234,9 @@ pub(crate) struct InstallArgs {
     /// Keys of taints that the controllers tolerate, comma-separated
     #[arg(long, value_delimiter = ',', value_name = "KEYS")]
     pub(crate) toleration_keys: Vec<String>,
+    /// Replace an installation that another tool manages, without asking
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Arguments of `kustomize`.
@@ -261,7 +264,7 @@ pub(crate) struct KustomizeBuildArgs {
     #[arg(long, value_enum, default_value_t = LoadRestrictor::RootOnly)]
     pub(crate) load_restrictor: LoadRestrictor,
     /// How to order the objects when the kustomization does not say
-    #[arg(long, value_enum, default_value_t = Reorder::None)]
+    #[arg(long, value_enum, default_value_t = Reorder::Legacy)]
     pub(crate) reorder: Reorder,
     /// Label every object as managed by the build
     #[arg(long)]

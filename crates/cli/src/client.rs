@@ -45,10 +45,12 @@ async fn config(connection: &Connection) -> anyhow::Result<Config> {
                 .await
                 .with_context(|| format!("kubeconfig {} is not usable", path.display()))?
         }
-        None if named => Config::from_kubeconfig(&options).await.context("kubeconfig is not usable")?,
-        None => Config::infer().await.context(
-            "no cluster found: set --kubeconfig or KUBECONFIG, or try `tidegate local`",
-        )?,
+        None if named => {
+            Config::from_kubeconfig(&options).await.context("kubeconfig is not usable")?
+        }
+        None => Config::infer()
+            .await
+            .context("no cluster found: set --kubeconfig or KUBECONFIG, or try `tidegate local`")?,
     };
     if let Some(server) = server {
         config.cluster_url = server.parse().context("--server is not a URL")?;

@@ -14,6 +14,7 @@ mod kustomize;
 mod local;
 mod output;
 mod reconcile;
+mod ssa;
 mod suspend;
 mod table;
 mod version;

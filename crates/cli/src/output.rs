@@ -31,6 +31,13 @@ pub(crate) fn failure(text: Arguments<'_>) {
     line("✗", text);
 }
 
+/// Asks something; the answer is typed on the same line.
+pub(crate) fn question(text: Arguments<'_>) {
+    let mut stderr = anstream::stderr();
+    // A closed standard error leaves nobody to ask.
+    let _ = write!(stderr, "{text} ").and_then(|()| stderr.flush());
+}
+
 fn line(symbol: &str, text: Arguments<'_>) {
     // A closed standard error leaves nobody to tell.
     let _ = writeln!(anstream::stderr(), "{symbol} {text}");

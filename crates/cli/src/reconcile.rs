@@ -164,7 +164,9 @@ pub(crate) async fn get(
         .get_opt(name)
         .await
         .with_context(|| format!("failed to get {} {name}", kind.kind))?
-        .with_context(|| format!("{} object '{name}' not found in {namespace:?} namespace", kind.kind))
+        .with_context(|| {
+            format!("{} object '{name}' not found in {namespace:?} namespace", kind.kind)
+        })
 }
 
 /// Returns the objects of a kind in a namespace.

@@ -64,8 +64,9 @@ pub(crate) async fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result
     if !args.wait && names.names.len() != 1 {
         return Ok(());
     }
-    let waits = resumed.iter().map(|name| async {
-        let wait = reconcile::wait(&client, kind, &global.namespace, name, |_| true);
+    let client = &client;
+    let waits = resumed.iter().map(|name| async move {
+        let wait = reconcile::wait(client, kind, &global.namespace, name, |_| true);
         tokio::time::timeout(global.timeout, wait)
             .await
             .with_context(|| format!("{name} not ready after {:?}", global.timeout))?

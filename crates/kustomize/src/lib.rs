@@ -83,6 +83,14 @@ pub fn build(tree: &dyn Tree, dir: &str, options: &Options) -> Result<Vec<Value>
     accumulate::build(tree, dir, options)
 }
 
+/// Returns the namespace that an object ends up in: `default` when it names none, and `None` when
+/// objects of its kind have no namespace.
+pub fn effective_namespace(object: &Value) -> Option<&str> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let gvk = id::Gvk::new(text("/apiVersion"), text("/kind"));
+    (!gvk.is_cluster_scoped()).then(|| id::or_default(text("/metadata/namespace")))
+}
+
 /// Returns objects as YAML documents, as `kustomize build` prints them.
 pub fn to_yaml(objects: &[Value]) -> String {
     goyaml::to_stream(objects)

@@ -97,7 +97,12 @@ fn controller_role(options: &Options) -> Value {
 }
 
 fn controller_binding(options: &Options) -> Value {
-    binding(options, "crd-controller", &format!("crd-controller-{}", options.namespace), &Component::ALL)
+    binding(
+        options,
+        "crd-controller",
+        &format!("crd-controller-{}", options.namespace),
+        &Component::ALL,
+    )
 }
 
 /// What kustomizations apply may be anything, unless they are impersonated.
@@ -134,7 +139,8 @@ fn binding(options: &Options, name: &str, role: &str, components: &[Component]) 
 }
 
 fn view_role(options: &Options) -> Value {
-    let rules = json!([{ "apiGroups": GROUPS, "resources": ["*"], "verbs": ["get", "list", "watch"] }]);
+    let rules =
+        json!([{ "apiGroups": GROUPS, "resources": ["*"], "verbs": ["get", "list", "watch"] }]);
     aggregated(cluster_role(options, "flux-view", &rules), &["admin", "edit", "view"])
 }
 

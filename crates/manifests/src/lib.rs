@@ -138,10 +138,8 @@ pub fn crds(options: &Options) -> Vec<Value> {
     api::crds()
         .into_iter()
         .filter_map(|crd| {
-            let component = options
-                .components
-                .iter()
-                .find(|component| component.group() == crd.spec.group)?;
+            let component =
+                options.components.iter().find(|component| component.group() == crd.spec.group)?;
             let mut crd = serde_json::to_value(crd).expect("a CRD is representable as JSON");
             label(&mut crd, labels(options, Some(*component)));
             Some(crd)
@@ -189,9 +187,7 @@ mod tests {
     use super::*;
 
     fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> Option<&'a Value> {
-        objects
-            .iter()
-            .find(|object| object["kind"] == kind && object["metadata"]["name"] == name)
+        objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name)
     }
 
     #[test]

@@ -1,18 +1,10 @@
-//! Reads the objects that `-f` names and applies them to the local API.
+//! Reads the objects that `-f` names.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use kube::{
-    Api, Client, ResourceExt as _,
-    api::{Patch, PatchParams},
-    core::{DynamicObject, GroupVersionKind},
-    discovery::{self, Scope},
-};
+use kube::core::DynamicObject;
 use serde_json::Value;
-
-/// The field manager of what a user applies through this command.
-const FIELD_MANAGER: &str = "tidegate";
 
 /// Returns the objects in files and directories, in the order in which they have to be applied.
 ///
@@ -35,12 +27,19 @@ pub(super) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<DynamicObject>> {
             }
         }
     }
+    if objects.is_empty() && !paths.is_empty() {
+        bail!("no objects in {}", list(paths));
+    }
     // What others live in or are of comes first; otherwise the order of the user stays.
     objects.sort_by_key(|object: &DynamicObject| {
         let kind = object.types.as_ref().map_or("", |types| types.kind.as_str());
         !matches!(kind, "Namespace" | "CustomResourceDefinition")
     });
     Ok(objects)
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -81,33 +80,10 @@ fn expand(value: Value, file: &Path, objects: &mut Vec<DynamicObject>) -> anyhow
     Ok(())
 }
 
-/// Applies one object.
-///
-/// # Errors
-///
-/// When its kind is unknown, or the API refuses it.
-pub(super) async fn apply(client: &Client, object: &DynamicObject) -> anyhow::Result<()> {
-    let types = object.types.as_ref().context("an object without kind")?;
-    let gvk = GroupVersionKind::try_from(types).context("an object with a broken apiVersion")?;
-    let name = object.name_any();
-    let (resource, capabilities) = discovery::pinned_kind(client, &gvk)
-        .await
-        .with_context(|| format!("the API does not know {} of {}", gvk.kind, gvk.api_version()))?;
-    let api: Api<DynamicObject> = match capabilities.scope {
-        Scope::Cluster => Api::all_with(client.clone(), &resource),
-        Scope::Namespaced => {
-            let namespace = object.metadata.namespace.as_deref().unwrap_or("default");
-            Api::namespaced_with(client.clone(), namespace, &resource)
-        }
-    };
-    api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object))
-        .await
-        .with_context(|| format!("failed to apply {} {name}", gvk.kind))?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use kube::ResourceExt as _;
+
     use super::*;
 
     #[test]
@@ -118,7 +94,7 @@ mod tests {
         write(
             "a.yaml",
             "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  \
-             metadata:\n    name: a\n- apiVersion: v1\n  kind: Namespace\n  metadata:\n    name: n\n",
+             metadata:\n    name: a\n- apiVersion: v1\n  kind: Namespace\n  metadata:\n    name: shop\n",
         );
         write("notes.txt", "not: an object");
         let names: Vec<_> = read(&[dir.path().to_owned()])
@@ -126,7 +102,15 @@ mod tests {
             .iter()
             .map(|object| object.name_any())
             .collect();
-        assert_eq!(names, ["n", "a", "b"]);
+        assert_eq!(names, ["shop", "a", "b"]);
+    }
+
+    #[test]
+    fn refuses_files_without_objects() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("empty.yaml"), "---\n# nothing\n").unwrap();
+        assert!(read(&[dir.path().to_owned()]).is_err());
+        assert!(read(&[]).unwrap().is_empty());
     }
 
     #[test]

@@ -23,7 +23,7 @@ const QUIET: Duration = Duration::from_secs(15);
 /// With each object that is not ready and its cause: at once when one is stalled, because only an
 /// edit can help then; when all the others have failed and nothing has happened for a while; and
 /// when time is up.
-pub(super) async fn wait(client: &Client, timeout: Duration) -> anyhow::Result<()> {
+pub(super) async fn wait(client: &Client, timeout: Duration) -> anyhow::Result<usize> {
     let deadline = tokio::time::Instant::now() + timeout;
     let mut changes: SelectAll<_> = kind::ALL
         .into_iter()
@@ -39,7 +39,7 @@ pub(super) async fn wait(client: &Client, timeout: Duration) -> anyhow::Result<(
         // Kustomization may become ready before the watch of another kind shows what it created.
         let state = State::read(client).await?;
         if state.is_ready() {
-            return Ok(());
+            return Ok(state.seen);
         }
         if state.is_stalled() {
             bail!("{}", state.explain("cannot become ready"));

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ListParams, Patch, PatchParams},
@@ -22,6 +22,39 @@ use crate::kind;
 /// in a row.
 const SETTLED: Duration = Duration::from_millis(100);
 
+/// A working tree that stands in for a remote URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Repo {
+    /// The URL that GitRepositories name.
+    pub(super) url: String,
+    /// The root of the working tree, without links in its path.
+    pub(super) root: PathBuf,
+}
+
+/// Returns the working trees that the arguments name.
+///
+/// # Errors
+///
+/// When a path is no Git repository, or a URL is given twice.
+pub(super) fn resolve(repos: Vec<(String, PathBuf)>) -> anyhow::Result<Vec<Repo>> {
+    let mut seen = BTreeSet::new();
+    repos
+        .into_iter()
+        .map(|(url, path)| {
+            let root = path
+                .canonicalize()
+                .with_context(|| format!("--repo {url}: no such directory {}", path.display()))?;
+            if !root.join(".git").exists() && !root.join("HEAD").is_file() {
+                bail!("--repo {url}: {} is not a Git repository", path.display());
+            }
+            if !seen.insert(url.clone()) {
+                bail!("--repo {url}: given twice");
+            }
+            Ok(Repo { url, root })
+        })
+        .collect()
+}
+
 /// Asks for a reconciliation of every GitRepository whose working tree changes, until dropped.
 ///
 /// The request goes through the API as a user's would, so that source-controller needs no other
@@ -30,17 +63,8 @@ const SETTLED: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// When a tree cannot be watched.
-pub(super) async fn follow(client: Client, repos: Vec<(String, PathBuf)>) -> anyhow::Result<()> {
+pub(super) async fn follow(client: Client, repos: Vec<Repo>) -> anyhow::Result<()> {
     let (changes, mut changed) = mpsc::unbounded_channel();
-    let roots: Vec<(String, PathBuf)> = repos
-        .into_iter()
-        .map(|(url, path)| {
-            let root = path
-                .canonicalize()
-                .with_context(|| format!("--repo {url}: no such directory {}", path.display()))?;
-            anyhow::Ok((url, root))
-        })
-        .collect::<anyhow::Result<_>>()?;
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         if let Ok(event) = event
             && !matches!(event.kind, EventKind::Access(_))
@@ -52,7 +76,7 @@ pub(super) async fn follow(client: Client, repos: Vec<(String, PathBuf)>) -> any
         }
     })
     .context("failed to watch the local repositories")?;
-    for (url, root) in &roots {
+    for Repo { url, root } in &repos {
         watcher
             .watch(root, RecursiveMode::Recursive)
             .with_context(|| format!("failed to watch {} for {url}", root.display()))?;
@@ -63,7 +87,7 @@ pub(super) async fn follow(client: Client, repos: Vec<(String, PathBuf)>) -> any
         while let Ok(Some(path)) = tokio::time::timeout(SETTLED, changed.recv()).await {
             paths.insert(path);
         }
-        for (url, root) in &roots {
+        for Repo { url, root } in &repos {
             if paths.iter().any(|path| concerns(root, path)) {
                 request(&client, url).await?;
             }
@@ -93,8 +117,7 @@ async fn request(client: &Client, url: &str) -> anyhow::Result<()> {
         json!({ "metadata": { "annotations": { "reconcile.fluxcd.io/requestedAt": now } } });
     for object in list.iter().filter(|object| kind::text(object, "/spec/url") == url) {
         let namespace = object.namespace().unwrap_or_default();
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(client.clone(), &namespace, &resource);
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
         let name = object.name_any();
         api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
             .await

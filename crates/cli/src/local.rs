@@ -1,0 +1,173 @@
+//! `tidegate local`: an API and the controllers in one process, without a cluster.
+
+mod kubeconfig;
+mod objects;
+mod progress;
+mod readiness;
+mod repos;
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, bail};
+use apiserver::ApiServer;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Client,
+    core::DynamicObject,
+    runtime::wait::{await_condition, conditions},
+};
+use manifests::Component;
+use serde_json::json;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+
+use crate::{
+    args::{Global, LocalArgs},
+    local::kubeconfig::Kubeconfig,
+    output, ssa,
+};
+
+/// The field manager of what is applied on behalf of the user.
+const FIELD_MANAGER: &str = "tidegate";
+
+/// Runs until interrupted or, if asked to, until everything is ready.
+///
+/// # Errors
+///
+/// When an object of the user is refused, something does not start, or not everything becomes
+/// ready.
+pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> {
+    // Before anything is started: a mistake on the command line should be the only thing shown.
+    let objects = objects::read(&args.filenames)?;
+    let repos = repos::resolve(args.repos)?;
+    let components = if args.no_controllers { Vec::new() } else { args.components };
+    if !components.is_empty() {
+        bail!("controllers cannot run in this process yet: use --no-controllers");
+    }
+
+    let mut interrupted = Interrupt::listen()?;
+    let server = ApiServer::new(apiserver::Options::default());
+    let client = Client::new(server.service(), "default");
+    define(&client).await?;
+    let namespaces = namespaces(&global.namespace, &objects);
+    for namespace in &namespaces {
+        create_namespace(&client, namespace).await?;
+    }
+
+    let served = server.serve(args.listen).await.context("failed to serve the local API")?;
+    let kubeconfig = Kubeconfig::write(args.write_kubeconfig, &served.kubeconfig())?;
+    output::success(format_args!(
+        "serving a Kubernetes API at https://{}, kubeconfig in {}",
+        served.addr,
+        kubeconfig.path().display()
+    ));
+
+    // Whatever runs beside the work ends with this set.
+    let mut beside = JoinSet::new();
+    if !args.no_workloads {
+        beside.spawn(workloads(client.clone()));
+    }
+    beside.spawn(progress(client.clone()));
+    if !repos.is_empty() {
+        beside.spawn(repos::follow(client.clone(), repos));
+    }
+
+    let work = async {
+        for object in &objects {
+            let change = ssa::apply(&client, FIELD_MANAGER, object).await?;
+            output::success(format_args!("{} {change}", ssa::identity(object)));
+        }
+        if args.until_ready {
+            let count = readiness::wait(&client, global.timeout).await?;
+            output::success(format_args!("{count} objects are ready"));
+            return Ok(());
+        }
+        output::waiting(format_args!("press Ctrl-C to stop"));
+        std::future::pending().await
+    };
+    tokio::select! {
+        outcome = work => outcome,
+        () = interrupted.wait() => Ok(()),
+        Some(outcome) = beside.join_next() => match outcome {
+            Ok(Err(err)) => Err(err),
+            Ok(Ok(())) => bail!("a part of the local cluster has ended"),
+            Err(err) => Err(err).context("a part of the local cluster has failed"),
+        },
+    }
+}
+
+async fn workloads(client: Client) -> anyhow::Result<()> {
+    apiserver::workloads::run(client).await;
+    Ok(())
+}
+
+async fn progress(client: Client) -> anyhow::Result<()> {
+    progress::follow(client).await;
+    Ok(())
+}
+
+/// Installs the definitions of our kinds, as an installation in a cluster would, and waits until
+/// they are served.
+async fn define(client: &Client) -> anyhow::Result<()> {
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let options =
+        manifests::Options { components: Component::ALL.to_vec(), ..manifests::Options::default() };
+    for crd in manifests::crds(&options) {
+        let crd: DynamicObject = serde_json::from_value(crd).context("a CRD is no object")?;
+        ssa::apply(client, FIELD_MANAGER, &crd).await?;
+        let name = crd.metadata.name.unwrap_or_default();
+        await_condition(crds.clone(), &name, conditions::is_crd_established())
+            .await
+            .with_context(|| format!("failed to wait for {name}"))?;
+    }
+    Ok(())
+}
+
+/// Returns the namespaces that objects are in and that are not among the objects themselves, and
+/// that of the controllers.
+fn namespaces(own: &str, objects: &[DynamicObject]) -> BTreeSet<String> {
+    let is_namespace = |object: &&DynamicObject| {
+        object.types.as_ref().is_some_and(|types| types.kind == "Namespace")
+    };
+    let given: BTreeSet<_> =
+        objects.iter().filter(is_namespace).filter_map(|it| it.metadata.name.as_deref()).collect();
+    let named = objects.iter().filter_map(|object| object.metadata.namespace.as_deref());
+    named.chain([own]).filter(|name| !given.contains(name)).map(str::to_owned).collect()
+}
+
+/// Creates a namespace, and says so, unless there is one.
+async fn create_namespace(client: &Client, name: &str) -> anyhow::Result<()> {
+    let namespace = serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name },
+    }))
+    .context("a namespace is no object")?;
+    if ssa::apply(client, FIELD_MANAGER, &namespace).await? == ssa::Change::Created {
+        output::generate(format_args!("namespace {name} created: objects need it"));
+    }
+    Ok(())
+}
+
+/// Ctrl-C or SIGTERM.
+struct Interrupt {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Interrupt {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("failed to listen for signals");
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
