@@ -84,10 +84,12 @@ pub(crate) fn string(_: &mut SchemaGenerator) -> Schema {
 /// Brings a derived CRD into the form that Flux publishes.
 ///
 /// An option is a field that may be absent, not one that may be null, and a number is any number of
-/// its format: the derived markers for both go. `spec` may be absent. Where the controller is the
+/// its format: the derived markers for both go, and so does the title. `spec` may be absent. Where the controller is the
 /// one that first writes `status.observedGeneration`, it starts at -1, so that a new object is not
 /// taken for a reconciled one.
 pub(crate) fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let names = &mut crd.spec.names;
+    names.list_kind.get_or_insert_with(|| format!("{}List", names.kind));
     for version in &mut crd.spec.versions {
         let Some(root) =
             version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut())
@@ -95,6 +97,7 @@ pub(crate) fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinit
             continue;
         };
         simplify(root);
+        root.title = None;
         root.required = None;
         let properties = root.properties.get_or_insert_default();
         for (name, description) in [

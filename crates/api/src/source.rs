@@ -60,10 +60,15 @@ pub struct Artifact {
     printcolumn = r#"{"name":"URL","type":"string","jsonPath":".spec.url"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
-    printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message"}"#,
-    validation = Rule::new("!has(self.serviceAccountName) || (has(self.provider) && (self.provider == 'azure' || self.provider == 'aws'))").message("serviceAccountName can only be set when provider is 'azure' or 'aws'")
+    printcolumn = r#"{"name":"Status","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message"}"#
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "message": "serviceAccountName can only be set when provider is 'azure' or 'aws'",
+        "rule": "!has(self.serviceAccountName) || (has(self.provider) && (self.provider == 'azure' || self.provider == 'aws'))",
+    },
+]))]
 pub struct GitRepositorySpec {
     /// Address of the repository, over HTTP, HTTPS or SSH.
     #[schemars(regex(pattern = r"^(http|https|ssh)://.*$"))]
@@ -82,7 +87,7 @@ pub struct GitRepositorySpec {
     /// How often the repository is checked for a new revision.
     pub interval: Duration,
     /// How long one attempt to clone may take. Defaults to 60s.
-    #[serde(default = "default_timeout", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::short_duration")]
     pub timeout: Option<Duration>,
     /// Which revision to check out. Defaults to the branch `master`.
@@ -121,11 +126,6 @@ impl GitRepositorySpec {
 }
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
-
-#[expect(clippy::unnecessary_wraps, reason = "a serde default has the type of its field")]
-fn default_timeout() -> Option<Duration> {
-    Some(DEFAULT_TIMEOUT)
-}
 
 /// How to authenticate to a Git host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
