@@ -8,6 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use http::{Request, Response, header};
+use jiff::Timestamp;
+use secrecy::SecretString;
 use tower::{Service, ServiceExt};
 use uuid::Uuid;
 
@@ -17,23 +19,44 @@ use crate::status::ApiError;
 use crate::user::UserInfo;
 
 /// The tokens that were given out.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Tokens {
-    users: Arc<RwLock<HashMap<String, UserInfo>>>,
+    holders: Arc<RwLock<HashMap<String, Holder>>>,
+}
+
+struct Holder {
+    user: UserInfo,
+    expires: Option<Timestamp>,
+}
+
+impl Holder {
+    fn is_valid(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens(..)")
+    }
 }
 
 impl Tokens {
-    /// Returns a new token for a user.
-    pub(crate) fn issue(&self, user: UserInfo) -> String {
+    /// Returns a new token for a user; those that have expired are forgotten.
+    pub(crate) fn issue(&self, user: UserInfo, expires: Option<Timestamp>) -> SecretString {
         let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
-        users.insert(token.clone(), user);
-        token
+        let now = Timestamp::now();
+        let mut holders = self.holders.write().unwrap_or_else(PoisonError::into_inner);
+        holders.retain(|_, holder| holder.is_valid(now));
+        holders.insert(token.clone(), Holder { user, expires });
+        token.into()
     }
 
     /// Returns the user of a token.
     pub(crate) fn user(&self, token: &str) -> Option<UserInfo> {
-        self.users.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+        let holders = self.holders.read().unwrap_or_else(PoisonError::into_inner);
+        let holder = holders.get(token).filter(|holder| holder.is_valid(Timestamp::now()));
+        holder.map(|holder| holder.user.clone())
     }
 }
 
@@ -91,4 +114,23 @@ where
 fn is_public(path: &str) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
     matches!(first, "healthz" | "livez" | "readyz" | "version")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+    use secrecy::ExposeSecret;
+
+    #[test]
+    fn knows_tokens_until_they_expire() {
+        let tokens = Tokens::default();
+        let forever = tokens.issue(UserInfo::admin(), None);
+        let past = Timestamp::now() - SignedDuration::from_secs(1);
+        let expired = tokens.issue(UserInfo::anonymous(), Some(past));
+        assert_eq!(tokens.user(forever.expose_secret()), Some(UserInfo::admin()));
+        assert_eq!(tokens.user(expired.expose_secret()), None);
+        assert_eq!(tokens.user("guess"), None);
+        assert!(!format!("{tokens:?}{forever:?}").contains(forever.expose_secret()));
+    }
 }

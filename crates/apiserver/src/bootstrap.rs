@@ -24,6 +24,6 @@ pub(crate) fn install(cluster: &Cluster) {
             "spec": {"finalizers": ["kubernetes"]},
             "status": {"phase": "Active"},
         });
-        cluster.store.transact(|tx| tx.put("namespaces", &Key::new("", name), namespace));
+        cluster.transact(|tx| tx.put("namespaces", &Key::new("", name), namespace));
     }
 }

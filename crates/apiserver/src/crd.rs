@@ -10,31 +10,23 @@ use crate::object::Object;
 use crate::registry::{Resource, Scale, Subresources, Version, priority};
 use crate::schema::Schema;
 use crate::server::Cluster;
-use crate::storage::Key;
+use crate::storage::{Key, Transaction};
 
 pub(crate) const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
-/// Serves what a definition declares after it was written, and says so in its status.
-pub(crate) fn after_write(cluster: &Cluster, resource: &Resource, key: &Key) {
-    if &*resource.storage != CRDS {
-        cluster.forget_removed_kinds();
-        return;
+/// Serves what a definition declares once it was written, and says so in its status.
+///
+/// The kind is served before anybody can see the definition established.
+pub(crate) fn after_write(cluster: &Cluster, tx: &mut Transaction<'_>, key: &Key) {
+    let Some(entry) = tx.get(CRDS, key) else { return };
+    let mut definition = entry.value.clone();
+    if !definition.is_terminating() {
+        establish(&mut definition);
     }
-    let served = cluster.store.transact(|tx| {
-        let entry = tx.get(CRDS, key)?;
-        let mut definition = entry.value.clone();
-        if !definition.is_terminating() {
-            establish(&mut definition);
-        }
-        let served = resource_of(&definition);
-        if definition != entry.value {
-            tx.put(CRDS, key, definition);
-        }
-        Some(served)
-    });
-    match served {
-        Some(resource) => cluster.change_registry(|registry| registry.insert(resource.clone())),
-        None => cluster.forget_removed_kinds(),
+    let served = resource_of(&definition);
+    cluster.change_registry(|registry| registry.insert(served));
+    if definition != entry.value {
+        tx.put(CRDS, key, definition);
     }
 }
 

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::clock;
+use crate::crd::CRDS;
 use crate::object::Object;
 use crate::storage::{Entry, Key, ResourceId, Transaction};
 
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
 pub(crate) const CRD_CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
-const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 const NAMESPACES: &str = "namespaces";
 
 /// What happens to the dependents of a deleted object.
@@ -53,7 +53,7 @@ pub(crate) fn delete(
 
 /// Follows up on a write: an object may have lost its last finalizer or its last owner.
 pub(crate) fn after_write(tx: &mut Transaction<'_>, resource: &str, key: &Key) {
-    collect(tx, VecDeque::from([(Arc::from(resource), key.clone())]));
+    collect(tx, VecDeque::from([(Arc::from(resource), Arc::new(key.clone()))]));
 }
 
 /// Returns whether nothing holds a deleted object any more.
@@ -70,7 +70,7 @@ fn remove_or_mark(
     resource: &ResourceId,
     key: &Key,
     propagation: Propagation,
-    queue: &mut VecDeque<(ResourceId, Key)>,
+    queue: &mut VecDeque<(ResourceId, Arc<Key>)>,
 ) {
     let Some(entry) = tx.get(resource, key) else { return };
     let mut value = entry.value.clone();
@@ -101,7 +101,7 @@ fn remove_or_mark(
     if value != entry.value {
         tx.put(resource, key, value);
     }
-    queue.push_back((resource.clone(), key.clone()));
+    queue.push_back((resource.clone(), Arc::new(key.clone())));
 }
 
 /// Removes an object and queues those that it concerns.
@@ -109,7 +109,7 @@ fn remove(
     tx: &mut Transaction<'_>,
     resource: &ResourceId,
     key: &Key,
-    queue: &mut VecDeque<(ResourceId, Key)>,
+    queue: &mut VecDeque<(ResourceId, Arc<Key>)>,
 ) {
     let Some(last) = tx.remove(resource, key) else { return };
     if let Some(uid) = last.value.uid() {
@@ -120,7 +120,7 @@ fn remove(
     }
     let mut revisit = |resource: &str, key: Key| {
         if tx.get(resource, &key).is_some_and(|entry| entry.value.is_terminating()) {
-            queue.push_back((Arc::from(resource), key));
+            queue.push_back((Arc::from(resource), Arc::new(key)));
         }
     };
     if !key.namespace.is_empty() {
@@ -135,7 +135,7 @@ fn finish(
     resource: &ResourceId,
     key: &Key,
     entry: &Entry,
-    queue: &mut VecDeque<(ResourceId, Key)>,
+    queue: &mut VecDeque<(ResourceId, Arc<Key>)>,
 ) {
     let mut value = entry.value.clone();
     if value.finalizers().any(|name| name == FOREGROUND) {
@@ -162,12 +162,12 @@ fn finish(
     }
     if &**resource == CRDS && value.finalizers().any(|name| name == CRD_CLEANUP) {
         let instances: ResourceId = Arc::from(key.name.as_str());
-        for instance in tx.keys(&instances, None) {
+        for instance in tx.keys(&instances) {
             if tx.get(&instances, &instance).is_some_and(|one| !one.value.is_terminating()) {
                 remove_or_mark(tx, &instances, &instance, Propagation::Background, queue);
             }
         }
-        if tx.keys(&instances, None).is_empty() {
+        if tx.keys(&instances).is_empty() {
             drop_finalizer(&mut value, CRD_CLEANUP);
         }
     }
@@ -189,7 +189,7 @@ fn finish_namespace(
     tx: &mut Transaction<'_>,
     name: &str,
     value: &mut Value,
-    queue: &mut VecDeque<(ResourceId, Key)>,
+    queue: &mut VecDeque<(ResourceId, Arc<Key>)>,
 ) {
     for (resource, key) in tx.in_namespace(name) {
         if tx.get(&resource, &key).is_some_and(|one| !one.value.is_terminating()) {
@@ -207,7 +207,7 @@ fn finish_namespace(
 }
 
 /// Returns the conditions of a namespace whose content waits for finalizers.
-fn conditions_of_remaining(tx: &Transaction<'_>, remaining: &[(ResourceId, Key)]) -> Value {
+fn conditions_of_remaining(tx: &Transaction<'_>, remaining: &[(ResourceId, Arc<Key>)]) -> Value {
     let mut resources: Vec<(String, usize)> = Vec::new();
     let mut finalizers: Vec<(String, usize)> = Vec::new();
     let count = |list: &mut Vec<(String, usize)>, name: &str| match list
@@ -292,7 +292,7 @@ fn drop_finalizer(value: &mut Value, name: &str) {
 }
 
 /// Works through objects whose fate may have changed, until nothing changes any more.
-fn collect(tx: &mut Transaction<'_>, mut queue: VecDeque<(ResourceId, Key)>) {
+fn collect(tx: &mut Transaction<'_>, mut queue: VecDeque<(ResourceId, Arc<Key>)>) {
     while let Some((resource, key)) = queue.pop_front() {
         let Some(entry) = tx.get(&resource, &key) else { continue };
         if entry.value.is_terminating() {

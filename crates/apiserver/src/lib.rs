@@ -28,6 +28,7 @@ mod status;
 mod storage;
 mod strategy;
 mod table;
+mod tls;
 mod user;
 pub mod workloads;
 mod yaml;

@@ -13,6 +13,8 @@ pub(crate) mod update;
 pub(crate) mod watch;
 pub(crate) mod write;
 
+use std::sync::Arc;
+
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
 
@@ -21,11 +23,14 @@ use crate::discovery;
 use crate::rest::request::{Call, Route};
 use crate::server::Cluster;
 use crate::status::ApiError;
+use crate::storage::Entry;
 
 /// An answer before it takes the form that the client accepts.
 pub(crate) enum Reply {
-    /// One object or list of the resource in the call.
-    Object(StatusCode, Value),
+    /// One object of the resource in the call.
+    Stored(StatusCode, Arc<Entry>),
+    /// Objects of the resource in the call, and the metadata of their list.
+    List(Value, Vec<Arc<Entry>>),
     /// A body that is sent as it is.
     Json(StatusCode, Value),
     /// An endless stream of events.
@@ -60,7 +65,8 @@ fn dispatch(cluster: &Cluster, request: &request::Received) -> Result<Response<B
     }
     let reply = run(cluster, &call)?;
     Ok(match reply {
-        Reply::Object(code, value) => output::object(&call, code, value),
+        Reply::Stored(code, entry) => output::object(&call, code, &entry),
+        Reply::List(metadata, entries) => output::list(&call, &metadata, &entries),
         Reply::Json(code, value) => output::json(code, &value, &call.warnings()),
         Reply::Stream(body) => output::stream(body),
     })
@@ -69,7 +75,7 @@ fn dispatch(cluster: &Cluster, request: &request::Received) -> Result<Response<B
 fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     if call.resource.review {
         return match call.method {
-            Method::POST => review::run(call),
+            Method::POST => review::run(cluster, call),
             _ => Err(ApiError::method_not_allowed()),
         };
     }
@@ -77,6 +83,7 @@ fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         match subresource.as_str() {
             "scale" => return scale::run(cluster, call),
             "eviction" if call.method == Method::POST => return delete::evict(cluster, call),
+            "token" if call.method == Method::POST => return review::token(cluster, call),
             "finalize" if call.method == Method::PUT => return update::run(cluster, call),
             "approval" | "status" if call.method != Method::POST => {}
             _ => return Err(ApiError::method_not_allowed()),

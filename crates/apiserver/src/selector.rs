@@ -113,6 +113,12 @@ fn parse_fields(resource: &Resource, call: &Call, text: &str) -> Result<Vec<Fiel
             )));
         };
         let (path, value) = (path.trim(), value.trim());
+        // Events of the newer group name the field differently; they are stored as the core ones.
+        let renamed = match path.strip_prefix("regarding.") {
+            Some(rest) if resource.group == "events.k8s.io" => format!("involvedObject.{rest}"),
+            _ => path.to_owned(),
+        };
+        let path = renamed.as_str();
         if !selectable(resource, &call.version, path) {
             return Err(ApiError::bad_request(format!(
                 "Unable to find {:?} that match label selector \"\", field selector {text:?}: \

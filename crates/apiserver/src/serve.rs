@@ -3,16 +3,12 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
-use rustls::ServerConfig;
-use rustls_pki_types::PrivateKeyDer;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -24,9 +20,21 @@ use crate::body::Body;
 use crate::server::{ApiServer, ApiService};
 use crate::user::UserInfo;
 
+/// How long a client may take for the TLS handshake, and for the head of a request.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How often a connection is asked whether its client still listens.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
 /// Why the API could not be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// Others could reach the address, and the options do not allow that.
+    #[error("{addr} is not a loopback address")]
+    NotLoopback {
+        /// Address that was asked for.
+        addr: SocketAddr,
+    },
     /// The address is taken, or not ours.
     #[error("failed to listen on {addr}")]
     Listen {
@@ -51,19 +59,29 @@ pub enum ServeError {
 }
 
 /// An API that is being served; dropping it closes the listener and every connection.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let api = apiserver::ApiServer::new(apiserver::Options::default());
+/// let served = api.serve(([127, 0, 0, 1], 0).into()).await?;
+/// std::fs::write("kubeconfig", served.kubeconfig())?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Served {
     /// Address the API listens on; the port is the one given by the system if 0 was asked for.
     pub addr: SocketAddr,
     /// Certificate of the authority that signed the server's, in PEM.
     pub ca: String,
-    /// Bearer token of the administrator.
-    pub token: String,
+    /// Bearer token of the administrator, valid as long as the [`ApiServer`] lives.
+    pub token: SecretString,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Served {
-    /// Returns a kubeconfig, as JSON (which is YAML), for the administrator.
+    /// Returns a kubeconfig, as JSON (which is YAML), for the administrator. It holds the token:
+    /// write it where only its user can read it.
     pub fn kubeconfig(&self) -> String {
         use base64::Engine;
         let ca = base64::engine::general_purpose::STANDARD.encode(&self.ca);
@@ -78,7 +96,7 @@ impl Served {
                     "certificate-authority-data": ca,
                 },
             }],
-            "users": [{"name": "admin", "user": {"token": self.token}}],
+            "users": [{"name": "admin", "user": {"token": self.token.expose_secret()}}],
             "contexts": [{
                 "name": "tidegate",
                 "context": {"cluster": "tidegate", "user": "admin", "namespace": "default"},
@@ -99,7 +117,8 @@ impl ApiServer {
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on.
+    /// If the address cannot be listened on, or is not a loopback address and
+    /// [`Options::remote`](crate::Options) is not set.
     pub async fn serve(&self, addr: SocketAddr) -> Result<Served, ServeError> {
         self.serve_with(addr, tower::layer::util::Identity::new()).await
     }
@@ -110,7 +129,7 @@ impl ApiServer {
     ///
     /// # Errors
     ///
-    /// If the address cannot be listened on.
+    /// As [`ApiServer::serve`].
     pub async fn serve_with<L>(&self, addr: SocketAddr, layer: L) -> Result<Served, ServeError>
     where
         L: Layer<ApiService>,
@@ -124,12 +143,18 @@ impl ApiServer {
             + Sync
             + 'static,
     {
+        if !addr.ip().is_loopback() && !self.options().remote {
+            return Err(ServeError::NotLoopback { addr });
+        }
         let listen = |source| ServeError::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
-        let (ca, config) = certify(addr)?;
+        let certificate = |source| ServeError::Certificate { addr, source };
+        let authority = self.authority().map_err(certificate)?;
+        let config = authority.certify(addr).map_err(certificate)?.into_config()?;
+        let ca = authority.pem().to_owned();
         let tokens = self.tokens();
-        let token = tokens.issue(UserInfo::admin());
+        let token = tokens.issue(UserInfo::admin(), None);
         let service = Authenticate::new(layer.layer(self.service()), tokens);
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let task = tokio::spawn(accept(listener, acceptor, service));
@@ -163,7 +188,7 @@ where
                 }
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
             Some(_) = connections.join_next() => {}
@@ -188,42 +213,10 @@ where
         + 'static,
 {
     stream.set_nodelay(true)?;
-    let stream = acceptor.accept(stream).await?;
+    let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
     let service = TowerToHyperService::new(service);
-    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE);
     builder.serve_connection(TokioIo::new(stream), service).await
-}
-
-/// Makes an authority and a certificate for the address.
-fn certify(addr: SocketAddr) -> Result<(String, ServerConfig), ServeError> {
-    let made = || -> Result<_, rcgen::Error> {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.distinguished_name.push(DnType::CommonName, "tidegate");
-        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let authority_key = KeyPair::generate()?;
-        let authority_cert = authority.self_signed(&authority_key)?;
-        let issuer = Issuer::new(authority, authority_key);
-        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-        names.extend(
-            ["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(str::to_owned),
-        );
-        if !addr.ip().is_unspecified() && !addr.ip().is_loopback() {
-            names.push(addr.ip().to_string());
-        }
-        let mut params = CertificateParams::new(names)?;
-        params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate()?;
-        let cert = params.signed_by(&key, &issuer)?;
-        Ok((authority_cert.pem(), cert.der().clone(), key.serialize_der()))
-    };
-    let (ca, cert, key) = made().map_err(|source| ServeError::Certificate { addr, source })?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![cert], PrivateKeyDer::Pkcs8(key.into()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok((ca, config))
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,27 +14,38 @@ use tower::Service;
 use crate::auth::Tokens;
 use crate::body::Body;
 use crate::bootstrap;
-use crate::crd;
+use crate::crd::CRDS;
 use crate::registry::Registry;
 use crate::rest::request::{Received, parse_query};
 use crate::rest::{self, output};
 use crate::status::ApiError;
-use crate::storage::{Key, Store};
+use crate::storage::{Key, Store, Transaction};
+use crate::tls::Authority;
 use crate::user::UserInfo;
 
 /// Settings of an [`ApiServer`].
+///
+/// ```
+/// use apiserver::{ApiServer, Options};
+///
+/// // A watch that falls behind by ten changes has to list again.
+/// let api = ApiServer::new(Options { history_limit: 10, ..Options::default() });
+/// # drop(api);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How many changes of each resource are kept for watches that resume; default 1,000. A watch
-    /// from an older revision is answered with 410 `Expired`.
+    /// How many changes of each resource are kept for watches that resume; default 1,000, and fewer
+    /// if they are large. A watch from an older revision is answered with 410 `Expired`.
     pub history_limit: usize,
     /// Largest request body in bytes; default 3 MiB, as the real one.
     pub body_limit: usize,
+    /// Whether [`ApiServer::serve`] may listen where other machines can reach it; default no.
+    pub remote: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { history_limit: 1_000, body_limit: 3 * 1024 * 1024 }
+        Self { history_limit: 1_000, body_limit: 3 * 1024 * 1024, remote: false }
     }
 }
 
@@ -50,6 +61,7 @@ pub(crate) struct Cluster {
     pub(crate) store: Arc<Store>,
     registry: RwLock<Arc<Registry>>,
     pub(crate) tokens: Tokens,
+    authority: OnceLock<Authority>,
     options: Options,
 }
 
@@ -60,6 +72,7 @@ impl ApiServer {
             store: Arc::new(Store::new(options.history_limit)),
             registry: RwLock::new(Arc::new(Registry::builtin())),
             tokens: Tokens::default(),
+            authority: OnceLock::new(),
             options,
         });
         bootstrap::install(&cluster);
@@ -76,6 +89,19 @@ impl ApiServer {
 
     pub(crate) fn tokens(&self) -> Tokens {
         self.cluster.tokens.clone()
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.cluster.options
+    }
+
+    /// Returns the authority behind the certificates of this API; made when first asked for.
+    pub(crate) fn authority(&self) -> Result<&Authority, rcgen::Error> {
+        if let Some(authority) = self.cluster.authority.get() {
+            return Ok(authority);
+        }
+        let authority = Authority::new()?;
+        Ok(self.cluster.authority.get_or_init(|| authority))
     }
 
     /// Forgets the history of all resources: a watch that resumes is answered with 410 `Expired`,
@@ -95,12 +121,21 @@ impl Cluster {
         change(Arc::make_mut(&mut registry));
     }
 
-    /// Stops serving custom kinds whose definition is gone.
-    pub(crate) fn forget_removed_kinds(&self) {
+    /// Changes objects, and stops serving the custom kinds whose definition that removed.
+    pub(crate) fn transact<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
+        self.store.transact(|tx| {
+            let result = change(tx);
+            if tx.has_changed(CRDS) {
+                self.forget_removed_kinds(tx);
+            }
+            result
+        })
+    }
+
+    fn forget_removed_kinds(&self, tx: &Transaction<'_>) {
         let registry = self.registry();
         for resource in registry.all().filter(|resource| resource.custom) {
-            let key = Key::new("", &*resource.storage);
-            if self.store.get(crd::CRDS, &key).is_none() {
+            if tx.get(CRDS, &Key::new("", &*resource.storage)).is_none() {
                 self.change_registry(|registry| registry.remove(&resource.group, &resource.plural));
             }
         }
@@ -158,7 +193,7 @@ where
         .to_bytes();
     let user = parts.extensions.get::<UserInfo>().cloned().unwrap_or_else(UserInfo::admin);
     Ok(Received {
-        user: user.impersonating(&parts.headers),
+        user: user.impersonating(&parts.headers)?,
         method: parts.method,
         path: parts.uri.path().to_owned(),
         query: parse_query(parts.uri.query().unwrap_or_default()),

@@ -3,14 +3,24 @@
 //! The store knows nothing of Kubernetes but `metadata.uid`, `metadata.ownerReferences` and
 //! `metadata.resourceVersion`: the first two are indexed for garbage collection, the third is
 //! written on every change. All changes of one [`Store::transact`] become visible together.
+//!
+//! One lock guards everything. It is held while maps are read and changed, never while objects are
+//! selected, written as JSON or sent.
+
+mod document;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::object::Object;
+pub(crate) use document::Document;
+
+/// The history of one resource is cut at about this many bytes, whatever its length.
+const HISTORY_BYTES: usize = 32 * 1024 * 1024;
 
 /// Identity of an object within its resource; `namespace` is empty for cluster-scoped ones.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,6 +43,18 @@ pub(crate) type ResourceId = Arc<str>;
 pub(crate) struct Entry {
     pub(crate) value: Value,
     pub(crate) revision: u64,
+    document: OnceLock<Document>,
+}
+
+impl Entry {
+    pub(crate) fn new(value: Value, revision: u64) -> Self {
+        Self { value, revision, document: OnceLock::new() }
+    }
+
+    /// Returns the object as JSON; written once, when somebody first asks.
+    pub(crate) fn document(&self) -> &Document {
+        self.document.get_or_init(|| Document::of(&self.value))
+    }
 }
 
 /// A change of one object. `old` is absent for a new object, `new` for a removed one is its last
@@ -40,7 +62,7 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) revision: u64,
-    pub(crate) key: Key,
+    pub(crate) key: Arc<Key>,
     pub(crate) old: Option<Arc<Entry>>,
     pub(crate) new: Arc<Entry>,
     pub(crate) removed: bool,
@@ -48,18 +70,22 @@ pub(crate) struct Change {
 
 #[derive(Debug, Default)]
 struct Collection {
-    objects: BTreeMap<Key, Arc<Entry>>,
-    history: VecDeque<Change>,
+    objects: BTreeMap<Arc<Key>, Arc<Entry>>,
+    history: VecDeque<(Change, usize)>,
+    /// Size of the history in bytes, more or less.
+    weight: usize,
     /// Revisions up to this one are no longer in the history.
     compacted: u64,
+    /// Wakes the watches of this resource.
+    signal: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
 struct State {
     revision: u64,
     collections: HashMap<ResourceId, Collection>,
-    by_uid: HashMap<String, (ResourceId, Key)>,
-    by_owner: HashMap<String, BTreeSet<(ResourceId, Key)>>,
+    by_uid: HashMap<String, (ResourceId, Arc<Key>)>,
+    by_owner: HashMap<String, BTreeSet<(ResourceId, Arc<Key>)>>,
     history_limit: usize,
 }
 
@@ -67,13 +93,15 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Store {
     state: Mutex<State>,
-    signal: watch::Sender<u64>,
 }
+
+/// An object and where it is.
+type Stored = (Arc<Key>, Arc<Entry>);
 
 /// What a list saw.
 pub(crate) struct Snapshot {
     pub(crate) revision: u64,
-    pub(crate) entries: Vec<(Key, Arc<Entry>)>,
+    pub(crate) entries: Vec<Stored>,
     /// How many more entries match after the ones returned.
     pub(crate) remaining: usize,
 }
@@ -93,7 +121,7 @@ impl Store {
             by_owner: HashMap::new(),
             history_limit,
         };
-        Self { state: Mutex::new(state), signal: watch::Sender::new(1) }
+        Self { state: Mutex::new(state) }
     }
 
     /// Returns the revision of the last change.
@@ -101,9 +129,9 @@ impl Store {
         self.lock().revision
     }
 
-    /// Returns a receiver that wakes on every change of the store.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.signal.subscribe()
+    /// Returns a receiver that wakes on every change of a resource.
+    pub(crate) fn subscribe(&self, resource: &str) -> watch::Receiver<u64> {
+        self.lock().collection(resource).1.signal.subscribe()
     }
 
     pub(crate) fn get(&self, resource: &str, key: &Key) -> Option<Arc<Entry>> {
@@ -127,11 +155,9 @@ impl Store {
             let Some(collection) = state.collections.get(resource) else {
                 return Ok(Snapshot { revision, entries: Vec::new(), remaining: 0 });
             };
-            (revision, collection.at(at, namespace)?)
+            (revision, collection.at(at, namespace, after)?)
         };
-        let mut found = entries
-            .into_iter()
-            .filter(|(key, entry)| after.is_none_or(|after| key > after) && matches(&entry.value));
+        let mut found = entries.into_iter().filter(|(_, entry)| matches(&entry.value));
         let entries: Vec<_> = match limit {
             Some(limit) => found.by_ref().take(limit).collect(),
             None => found.by_ref().collect(),
@@ -155,8 +181,9 @@ impl Store {
         if since < collection.compacted {
             return Err(Compacted { oldest: collection.compacted });
         }
-        let start = collection.history.partition_point(|change| change.revision <= since);
-        Ok((revision, collection.history.range(start..).cloned().collect()))
+        let start = collection.history.partition_point(|(change, _)| change.revision <= since);
+        let changes = collection.history.range(start..).map(|(change, _)| change.clone());
+        Ok((revision, changes.collect()))
     }
 
     /// Forgets the history up to now, so that a watch from an older revision is refused.
@@ -165,6 +192,7 @@ impl Store {
         let revision = state.revision;
         for collection in state.collections.values_mut() {
             collection.history.clear();
+            collection.weight = 0;
             collection.compacted = revision;
         }
     }
@@ -172,14 +200,16 @@ impl Store {
     /// Runs `change` with exclusive access; what it wrote becomes visible when it returns, also
     /// when it returns an error: check before you write.
     pub(crate) fn transact<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
-        let (result, before, after) = {
+        let (result, signals) = {
             let mut state = self.lock();
-            let before = state.revision;
-            let result = change(&mut Transaction { state: &mut state });
-            (result, before, state.revision)
+            let mut transaction = Transaction { state: &mut state, changed: BTreeSet::new() };
+            let result = change(&mut transaction);
+            let changed = transaction.changed;
+            let signal = |id: &ResourceId| Some(state.collections.get(id)?.signal.clone());
+            (result, changed.iter().filter_map(signal).collect::<Vec<_>>())
         };
-        if after != before {
-            self.signal.send_replace(after);
+        for signal in signals {
+            signal.send_modify(|count| *count += 1);
         }
         result
     }
@@ -189,30 +219,62 @@ impl Store {
     }
 }
 
+impl State {
+    fn collection(&mut self, resource: &str) -> (ResourceId, &mut Collection) {
+        let id = match self.collections.get_key_value(resource) {
+            Some((id, _)) => id.clone(),
+            None => resource.into(),
+        };
+        (id.clone(), self.collections.entry(id).or_default())
+    }
+}
+
 impl Collection {
+    /// Returns the objects of one namespace, or of all.
+    fn within(
+        &self,
+        namespace: Option<&str>,
+        after: Option<&Key>,
+    ) -> impl Iterator<Item = (&Arc<Key>, &Arc<Entry>)> {
+        let first = Key::new(namespace.unwrap_or_default(), "");
+        let start = match after {
+            Some(after) if *after >= first => Bound::Excluded(after),
+            _ => Bound::Included(&first),
+        };
+        let namespace = namespace.map(str::to_owned);
+        self.objects.range::<Key, _>((start, Bound::Unbounded)).take_while(move |(key, _)| {
+            namespace.as_ref().is_none_or(|namespace| key.namespace == *namespace)
+        })
+    }
+
+    /// Returns the objects as they were at a revision, by undoing what happened since.
     fn at(
         &self,
         at: Option<u64>,
         namespace: Option<&str>,
-    ) -> Result<Vec<(Key, Arc<Entry>)>, Compacted> {
-        let within = |key: &Key| namespace.is_none_or(|namespace| key.namespace == namespace);
+        after: Option<&Key>,
+    ) -> Result<Vec<Stored>, Compacted> {
+        let current =
+            self.within(namespace, after).map(|(key, entry)| (key.clone(), entry.clone()));
         let undo = match at {
             Some(revision) if revision < self.compacted => {
                 return Err(Compacted { oldest: self.compacted });
             }
             Some(revision) => {
-                self.history.partition_point(|change| change.revision <= revision)
+                self.history.partition_point(|(change, _)| change.revision <= revision)
                     ..self.history.len()
             }
             None => 0..0,
         };
-        let current = self.objects.iter().filter(|(key, _)| within(key));
         if undo.is_empty() {
-            return Ok(current.map(|(key, entry)| (key.clone(), entry.clone())).collect());
+            return Ok(current.collect());
         }
-        let mut objects: BTreeMap<Key, Arc<Entry>> =
-            current.map(|(key, entry)| (key.clone(), entry.clone())).collect();
-        for change in self.history.range(undo).rev().filter(|change| within(&change.key)) {
+        let mut objects: BTreeMap<_, _> = current.collect();
+        for (change, _) in self.history.range(undo).rev() {
+            let within = namespace.is_none_or(|namespace| change.key.namespace == namespace);
+            if !within || after.is_some_and(|after| *change.key <= *after) {
+                continue;
+            }
             match &change.old {
                 Some(old) => objects.insert(change.key.clone(), old.clone()),
                 None => objects.remove(&change.key),
@@ -220,11 +282,34 @@ impl Collection {
         }
         Ok(objects.into_iter().collect())
     }
+
+    fn record(&mut self, change: Change, limit: usize) {
+        let weight = weigh(&change.new.value);
+        self.weight += weight;
+        self.history.push_back((change, weight));
+        while self.history.len() > limit || self.weight > HISTORY_BYTES {
+            let Some((dropped, weight)) = self.history.pop_front() else { break };
+            self.weight -= weight;
+            self.compacted = dropped.revision;
+        }
+    }
+}
+
+/// Returns about how many bytes a value takes.
+fn weigh(value: &Value) -> usize {
+    let inside = match value {
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(weigh).sum(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| key.len() + weigh(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    size_of::<Value>() + inside
 }
 
 /// Exclusive access to the store.
 pub(crate) struct Transaction<'a> {
     state: &'a mut State,
+    changed: BTreeSet<ResourceId>,
 }
 
 impl Transaction<'_> {
@@ -233,34 +318,32 @@ impl Transaction<'_> {
     }
 
     /// Returns where the object with this uid is.
-    pub(crate) fn find_uid(&self, uid: &str) -> Option<(ResourceId, Key)> {
+    pub(crate) fn find_uid(&self, uid: &str) -> Option<(ResourceId, Arc<Key>)> {
         self.state.by_uid.get(uid).cloned()
     }
 
     /// Returns the objects whose `ownerReferences` name this uid.
-    pub(crate) fn dependents(&self, uid: &str) -> Vec<(ResourceId, Key)> {
+    pub(crate) fn dependents(&self, uid: &str) -> Vec<(ResourceId, Arc<Key>)> {
         self.state.by_owner.get(uid).into_iter().flatten().cloned().collect()
     }
 
-    /// Returns the keys of one resource, of one namespace if given.
-    pub(crate) fn keys(&self, resource: &str, namespace: Option<&str>) -> Vec<Key> {
-        self.state
-            .collections
-            .get(resource)
-            .into_iter()
-            .flat_map(|collection| collection.objects.keys())
-            .filter(|key| namespace.is_none_or(|namespace| key.namespace == namespace))
-            .cloned()
-            .collect()
+    /// Returns whether this transaction changed a resource.
+    pub(crate) fn has_changed(&self, resource: &str) -> bool {
+        self.changed.contains(resource)
+    }
+
+    /// Returns the keys of one resource.
+    pub(crate) fn keys(&self, resource: &str) -> Vec<Arc<Key>> {
+        let collection = self.state.collections.get(resource);
+        collection.into_iter().flat_map(|all| all.objects.keys()).cloned().collect()
     }
 
     /// Returns every object in a namespace.
-    pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<(ResourceId, Key)> {
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<(ResourceId, Arc<Key>)> {
         let mut found = Vec::new();
         for (resource, collection) in &self.state.collections {
-            for key in collection.objects.keys().filter(|key| key.namespace == namespace) {
-                found.push((resource.clone(), key.clone()));
-            }
+            let keys = collection.within(Some(namespace), None);
+            found.extend(keys.map(|(key, _)| (resource.clone(), key.clone())));
         }
         found.sort();
         found
@@ -268,38 +351,34 @@ impl Transaction<'_> {
 
     /// Stores an object and gives it the next revision.
     pub(crate) fn put(&mut self, resource: &str, key: &Key, mut value: Value) -> Arc<Entry> {
-        let id = self.id(resource);
         let revision = self.next();
         value.set_resource_version(revision);
-        let entry = Arc::new(Entry { value, revision });
-        let collection = self.state.collections.entry(id.clone()).or_default();
+        let entry = Arc::new(Entry::new(value, revision));
+        let (id, collection) = self.state.collection(resource);
+        let key = match collection.objects.get_key_value(key) {
+            Some((key, _)) => key.clone(),
+            None => Arc::new(key.clone()),
+        };
         let old = collection.objects.insert(key.clone(), entry.clone());
         if let Some(old) = &old {
-            self.unindex(&id, key, &old.value);
+            self.unindex(&id, &key, &old.value);
         }
-        self.index(&id, key, &entry.value);
+        self.index(&id, &key, &entry.value);
         self.record(&id, key, old, entry.clone(), false);
         entry
     }
 
     /// Removes an object; its last state carries the revision of the removal.
     pub(crate) fn remove(&mut self, resource: &str, key: &Key) -> Option<Arc<Entry>> {
-        let id = self.id(resource);
-        let old = self.state.collections.get_mut(&id)?.objects.remove(key)?;
+        let (id, collection) = self.state.collection(resource);
+        let (key, old) = collection.objects.remove_entry(key)?;
         let revision = self.next();
-        self.unindex(&id, key, &old.value);
+        self.unindex(&id, &key, &old.value);
         let mut value = old.value.clone();
         value.set_resource_version(revision);
-        let last = Arc::new(Entry { value, revision });
+        let last = Arc::new(Entry::new(value, revision));
         self.record(&id, key, Some(old), last.clone(), true);
         Some(last)
-    }
-
-    fn id(&self, resource: &str) -> ResourceId {
-        match self.state.collections.get_key_value(resource) {
-            Some((id, _)) => id.clone(),
-            None => resource.into(),
-        }
     }
 
     fn next(&mut self) -> u64 {
@@ -307,7 +386,7 @@ impl Transaction<'_> {
         self.state.revision
     }
 
-    fn index(&mut self, id: &ResourceId, key: &Key, value: &Value) {
+    fn index(&mut self, id: &ResourceId, key: &Arc<Key>, value: &Value) {
         if let Some(uid) = value.uid() {
             self.state.by_uid.insert(uid.to_owned(), (id.clone(), key.clone()));
         }
@@ -317,7 +396,7 @@ impl Transaction<'_> {
         }
     }
 
-    fn unindex(&mut self, id: &ResourceId, key: &Key, value: &Value) {
+    fn unindex(&mut self, id: &ResourceId, key: &Arc<Key>, value: &Value) {
         if let Some(uid) = value.uid() {
             self.state.by_uid.remove(uid);
         }
@@ -334,20 +413,16 @@ impl Transaction<'_> {
     fn record(
         &mut self,
         id: &ResourceId,
-        key: &Key,
+        key: Arc<Key>,
         old: Option<Arc<Entry>>,
         new: Arc<Entry>,
         removed: bool,
     ) {
         let limit = self.state.history_limit;
-        let collection = self.state.collections.entry(id.clone()).or_default();
         let revision = new.revision;
-        collection.history.push_back(Change { revision, key: key.clone(), old, new, removed });
-        while collection.history.len() > limit {
-            if let Some(dropped) = collection.history.pop_front() {
-                collection.compacted = dropped.revision;
-            }
-        }
+        let (_, collection) = self.state.collection(id);
+        collection.record(Change { revision, key, old, new, removed }, limit);
+        self.changed.insert(id.clone());
     }
 }
 
@@ -372,6 +447,36 @@ mod tests {
         let values: Vec<_> =
             snapshot.entries.iter().map(|(_, e)| e.value["value"].clone()).collect();
         assert_eq!(values, [json!(1), json!(1)]);
+    }
+
+    #[test]
+    fn lists_one_namespace_page_by_page() {
+        let store = Store::new(10);
+        for (namespace, name) in [("a", "x"), ("b", "x"), ("b", "y"), ("b", "z"), ("c", "x")] {
+            let object = json!({"metadata": {"name": name, "namespace": namespace}});
+            store.transact(|tx| tx.put("things", &Key::new(namespace, name), object));
+        }
+        let page = |after: Option<&Key>| {
+            store.list("things", Some("b"), None, after, Some(2), |_| true).unwrap()
+        };
+        let first = page(None);
+        assert_eq!((first.entries.len(), first.remaining), (2, 1));
+        let second = page(Some(&*first.entries[1].0));
+        assert_eq!(*second.entries[0].0, Key::new("b", "z"));
+        assert_eq!((second.entries.len(), second.remaining), (1, 0));
+    }
+
+    #[test]
+    fn cuts_the_history_of_large_objects_early() {
+        let store = Store::new(1_000_000);
+        let large = "x".repeat(HISTORY_BYTES / 4);
+        for _ in 0..8 {
+            let object = json!({"metadata": {"name": "a"}, "data": large});
+            store.transact(|tx| tx.put("things", &Key::new("", "a"), object));
+        }
+        let state = store.lock();
+        assert_eq!(state.collections["things"].history.len(), 3);
+        assert!(state.collections["things"].weight <= HISTORY_BYTES);
     }
 
     #[test]

@@ -12,8 +12,10 @@ mod workload;
 
 use serde_json::{Map, Value, json};
 
+use crate::convert;
 use crate::rest::output::metadata_only;
 use crate::rest::request::Call;
+use crate::storage::Entry;
 
 /// A column of a built-in kind.
 #[derive(Debug, Clone, Copy)]
@@ -81,31 +83,29 @@ struct Printer {
     cells: fn(&Value) -> Vec<Value>,
 }
 
-/// Renders an object or list as a `meta.k8s.io/v1` Table.
-pub(crate) fn render(call: &Call, value: &Value, with_columns: bool) -> Value {
-    let single = std::slice::from_ref(value);
-    let items = value.get("items").and_then(Value::as_array).map_or(single, Vec::as_slice);
-    let (columns, rows) = match printer(&call.resource.group, &call.resource.kind) {
-        Some(printer) if !call.resource.custom => {
-            let columns = printer.columns.iter().map(|column| column.to_value()).collect();
-            (columns, items.iter().map(|item| row(call, item, (printer.cells)(item))).collect())
-        }
+/// Renders objects as a `meta.k8s.io/v1` Table.
+pub(crate) fn render<'a>(
+    call: &Call,
+    metadata: &Value,
+    entries: impl IntoIterator<Item = &'a Entry>,
+    with_columns: bool,
+) -> Value {
+    let resource = &call.resource;
+    let (columns, rows): (Vec<Value>, Vec<Value>) = match printer(&resource.group, &resource.kind) {
+        Some(printer) if !resource.custom => (
+            printer.columns.iter().map(|column| column.to_value()).collect(),
+            entries.into_iter().map(|one| row(call, one, (printer.cells)(&one.value))).collect(),
+        ),
         _ => {
-            let declared = call.resource.version(&call.version);
+            let declared = resource.version(&call.version);
             let columns = custom::columns(declared.map_or(&[][..], |one| &one.columns));
-            let rows = items
-                .iter()
-                .map(|item| row(call, item, custom::cells(&columns, item)))
-                .collect::<Vec<_>>();
-            (columns.into_iter().map(|column| column.definition).collect::<Vec<_>>(), rows)
+            let rows = entries
+                .into_iter()
+                .map(|one| row(call, one, custom::cells(&columns, &one.value)))
+                .collect();
+            (columns.into_iter().map(|column| column.definition).collect(), rows)
         }
     };
-    let mut metadata = Map::new();
-    for field in ["resourceVersion", "continue", "remainingItemCount"] {
-        if let Some(given) = value["metadata"].get(field) {
-            metadata.insert(field.to_owned(), given.clone());
-        }
-    }
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
@@ -115,16 +115,16 @@ pub(crate) fn render(call: &Call, value: &Value, with_columns: bool) -> Value {
     })
 }
 
-fn row(call: &Call, item: &Value, cells: Vec<Value>) -> Value {
+fn row(call: &Call, entry: &Entry, cells: Vec<Value>) -> Value {
     let object = match call.param("includeObject") {
         Some("None") => Value::Null,
-        Some("Object") => item.clone(),
-        _ => metadata_only(item.clone()),
+        Some("Object") => convert::outward(call, &entry.value),
+        _ => metadata_only(&entry.value),
     };
     let mut row = Map::new();
     row.insert("cells".to_owned(), cells.into());
     if call.resource.is("", "pods")
-        && let Some(conditions) = workload::pod_conditions(item)
+        && let Some(conditions) = workload::pod_conditions(&entry.value)
     {
         row.insert("conditions".to_owned(), conditions);
     }

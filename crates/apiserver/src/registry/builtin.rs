@@ -134,7 +134,7 @@ const TABLE: &[Row] = &[
         .scale(),
     row(BATCH, V1, "CronJob", "cronjobs").short(&["cj"]).all().generation().status(),
     row(BATCH, V1, "Job", "jobs").all().generation().status(),
-    row("autoscaling", &["v2"], "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+    row("autoscaling", &["v2", "v1"], "HorizontalPodAutoscaler", "horizontalpodautoscalers")
         .short(&["hpa"])
         .all()
         .generation()

@@ -1,9 +1,8 @@
 //! Deleting one object or all that are selected.
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::convert;
 use crate::gc::{self, Deleted, Propagation};
 use crate::object::Object;
 use crate::rest::request::{Call, parse_object};
@@ -101,7 +100,7 @@ pub(crate) fn evict(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     delete(cluster, call, &call.key(), &options)?;
     let success =
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
-    Ok(Reply::Object(StatusCode::CREATED, success))
+    Ok(Reply::Json(StatusCode::CREATED, success))
 }
 
 fn delete(cluster: &Cluster, call: &Call, key: &Key, options: &Options) -> Result<Reply, ApiError> {
@@ -117,7 +116,7 @@ fn delete(cluster: &Cluster, call: &Call, key: &Key, options: &Options) -> Resul
             "this namespace may not be deleted",
         ));
     }
-    let deleted = cluster.store.transact(|tx| {
+    let deleted = cluster.transact(|tx| {
         let entry = tx.get(&resource.storage, key).ok_or_else(not_found)?;
         options.check(call, &entry)?;
         if options.dry_run {
@@ -125,17 +124,12 @@ fn delete(cluster: &Cluster, call: &Call, key: &Key, options: &Options) -> Resul
         }
         gc::delete(tx, &resource.storage, key, options.propagation).ok_or_else(not_found)
     })?;
-    cluster.forget_removed_kinds();
-    Ok(Reply::Object(
-        StatusCode::OK,
-        match deleted {
-            Deleted::Gone(entry) if answers_with_object(call) => {
-                convert::outward(call, &entry.value)
-            }
-            Deleted::Gone(entry) => write::success(call, &entry.value),
-            Deleted::Waiting(entry) => convert::outward(call, &entry.value),
-        },
-    ))
+    Ok(match deleted {
+        Deleted::Gone(entry) if !answers_with_object(call) => {
+            Reply::Json(StatusCode::OK, write::success(call, &entry.value))
+        }
+        Deleted::Gone(entry) | Deleted::Waiting(entry) => Reply::Stored(StatusCode::OK, entry),
+    })
 }
 
 /// Some built-in kinds answer a delete with the object itself.
@@ -162,19 +156,14 @@ pub(crate) fn run_collection(cluster: &Cluster, call: &Call) -> Result<Reply, Ap
         .store
         .list(&call.resource.storage, namespace, None, None, None, |value| selectors.take(value))
         .map_err(|gone| ApiError::expired(0, gone.oldest))?;
-    let mut items = Vec::new();
-    for (key, entry) in &snapshot.entries {
-        match delete(cluster, call, key, &options) {
-            Ok(_) => items.push(convert::outward(call, &entry.value)),
+    let mut deleted = Vec::new();
+    for (key, entry) in snapshot.entries {
+        match delete(cluster, call, &key, &options) {
+            Ok(_) => deleted.push(entry),
             Err(error) if error.reason() == "NotFound" => {}
             Err(error) => return Err(error),
         }
     }
-    let list: Value = json!({
-        "kind": call.resource.list_kind,
-        "apiVersion": call.api_version(),
-        "metadata": {"resourceVersion": cluster.store.revision().to_string()},
-        "items": items,
-    });
-    Ok(Reply::Object(StatusCode::OK, list))
+    let metadata = json!({"resourceVersion": cluster.store.revision().to_string()});
+    Ok(Reply::List(metadata, deleted))
 }

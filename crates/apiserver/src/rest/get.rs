@@ -2,7 +2,6 @@
 
 use http::StatusCode;
 
-use crate::convert;
 use crate::rest::Reply;
 use crate::rest::request::Call;
 use crate::server::Cluster;
@@ -12,5 +11,5 @@ use crate::status::ApiError;
 pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     let entry =
         cluster.store.get(&call.resource.storage, &call.key()).ok_or_else(|| call.not_found())?;
-    Ok(Reply::Object(StatusCode::OK, convert::outward(call, &entry.value)))
+    Ok(Reply::Stored(StatusCode::OK, entry))
 }

@@ -2,10 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::convert;
 use crate::rest::Reply;
 use crate::rest::request::Call;
 use crate::selector::Selectors;
@@ -42,21 +40,14 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         })?;
     let mut metadata = json!({"resourceVersion": snapshot.revision.to_string()});
     if let (true, Some((last, _))) = (snapshot.remaining > 0, snapshot.entries.last()) {
-        let token = Token { revision: snapshot.revision, after: last.clone() };
+        let token = Token { revision: snapshot.revision, after: Key::clone(last) };
         metadata["continue"] = token.to_string().into();
         if selectors.is_empty() {
             metadata["remainingItemCount"] = snapshot.remaining.into();
         }
     }
-    let items: Vec<Value> =
-        snapshot.entries.iter().map(|(_, entry)| convert::outward(call, &entry.value)).collect();
-    let list = json!({
-        "kind": call.resource.list_kind,
-        "apiVersion": call.api_version(),
-        "metadata": metadata,
-        "items": items,
-    });
-    Ok(Reply::Object(StatusCode::OK, list))
+    let entries = snapshot.entries.into_iter().map(|(_, entry)| entry).collect();
+    Ok(Reply::List(metadata, entries))
 }
 
 /// Returns the revision that `resourceVersionMatch=Exact` asks for, after checking the parameters.

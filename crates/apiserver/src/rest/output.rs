@@ -1,12 +1,16 @@
 //! The form of an answer: whole objects, metadata only, or a table.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::body::Body;
+use crate::convert;
 use crate::rest::request::Call;
 use crate::status::ApiError;
+use crate::storage::{Document, Entry};
 use crate::table;
 
 /// The form that the client accepts.
@@ -53,18 +57,18 @@ impl Shape {
     }
 }
 
-/// Answers with a JSON body.
+/// Answers with a JSON value.
 pub(crate) fn json(code: StatusCode, value: &Value, warnings: &[String]) -> Response<Body> {
-    let bytes = serde_json::to_vec(value).unwrap_or_default();
-    let mut response = Response::new(Body::whole(bytes));
+    whole(code, serde_json::to_vec(value).unwrap_or_default().into(), warnings)
+}
+
+fn whole(code: StatusCode, json: Bytes, warnings: &[String]) -> Response<Body> {
+    let mut response = stream(Body::whole(json));
     *response.status_mut() = code;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     for warning in warnings {
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
-            headers.append(header::WARNING, value);
+            response.headers_mut().append(header::WARNING, value);
         }
     }
     response
@@ -79,53 +83,115 @@ pub(crate) fn stream(body: Body) -> Response<Body> {
     response
 }
 
-/// Answers with an object or list in the form that was asked for.
-pub(crate) fn object(call: &Call, code: StatusCode, value: Value) -> Response<Body> {
-    let is_status = value["kind"] == "Status" && value["apiVersion"] == "v1";
-    let value = if is_status { value } else { shaped(call, value) };
-    json(code, &value, &call.warnings())
+/// Answers with an object in the form that was asked for.
+pub(crate) fn object(call: &Call, code: StatusCode, entry: &Entry) -> Response<Body> {
+    whole(code, shaped(call, entry, true), &call.warnings())
 }
 
-/// Puts an object or list in the form that was asked for.
-pub(crate) fn shaped(call: &Call, value: Value) -> Value {
+/// Answers with a list in the form that was asked for.
+pub(crate) fn list(call: &Call, metadata: &Value, entries: &[Arc<Entry>]) -> Response<Body> {
+    let json = match call.shape {
+        Shape::Whole => {
+            let head = json!({
+                "kind": call.resource.list_kind,
+                "apiVersion": call.api_version(),
+                "metadata": metadata,
+            });
+            let mut json = open(&head);
+            for (at, entry) in entries.iter().enumerate() {
+                json.extend_from_slice(if at == 0 { b"" } else { b"," });
+                push_item(&mut json, call, entry);
+            }
+            json.extend_from_slice(b"]}");
+            json
+        }
+        Shape::Metadata => {
+            let head = json!({
+                "kind": "PartialObjectMetadataList",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": metadata,
+            });
+            let mut json = open(&head);
+            for (at, entry) in entries.iter().enumerate() {
+                json.extend_from_slice(if at == 0 { b"" } else { b"," });
+                let _ = serde_json::to_writer(&mut json, &metadata_only(&entry.value));
+            }
+            json.extend_from_slice(b"]}");
+            json
+        }
+        Shape::Table => {
+            let entries = entries.iter().map(AsRef::as_ref);
+            serde_json::to_vec(&table::render(call, metadata, entries, true)).unwrap_or_default()
+        }
+    };
+    whole(StatusCode::OK, json.into(), &call.warnings())
+}
+
+/// Begins a list whose head is given, up to its first item.
+fn open(head: &Value) -> Vec<u8> {
+    let mut json = serde_json::to_vec(head).unwrap_or_default();
+    json.pop();
+    json.extend_from_slice(br#","items":["#);
+    json
+}
+
+/// Appends one item of a list; those of built-in kinds leave out what the list says.
+fn push_item(json: &mut Vec<u8>, call: &Call, entry: &Entry) {
+    let converted;
+    let document = if convert::as_stored(call) {
+        entry.document()
+    } else {
+        converted = Document::of(&convert::outward(call, &entry.value));
+        &converted
+    };
+    if call.resource.custom {
+        json.extend_from_slice(document.whole());
+    } else {
+        json.push(b'{');
+        json.extend_from_slice(document.untyped());
+    }
+}
+
+/// Returns an object in the form that was asked for; `first` says that a table needs columns.
+fn shaped(call: &Call, entry: &Entry, first: bool) -> Bytes {
     match call.shape {
-        Shape::Whole => value,
-        Shape::Metadata => metadata_only(value),
-        Shape::Table => table::render(call, &value, true),
+        Shape::Whole if convert::as_stored(call) => entry.document().whole().clone(),
+        Shape::Whole => convert::outward(call, &entry.value).to_string().into(),
+        Shape::Metadata => metadata_only(&entry.value).to_string().into(),
+        Shape::Table => {
+            let metadata = json!({"resourceVersion": entry.value["metadata"]["resourceVersion"]});
+            table::render(call, &metadata, [entry], first).to_string().into()
+        }
     }
 }
 
-/// Puts one object of a watch in the form that was asked for; the columns come with the first.
-pub(crate) fn shaped_event(call: &Call, value: Value, first: bool) -> Value {
-    match call.shape {
-        Shape::Table => table::render(call, &value, first),
-        _ => shaped(call, value),
-    }
-}
-
-/// Returns the metadata of an object, or of each object of a list.
-pub(crate) fn metadata_only(value: Value) -> Value {
-    let Value::Object(mut object) = value else { return value };
-    if let Some(Value::Array(items)) = object.remove("items") {
-        let items: Vec<Value> = items.into_iter().map(metadata_only).collect();
-        return json!({
-            "kind": "PartialObjectMetadataList",
-            "apiVersion": "meta.k8s.io/v1",
-            "metadata": object.remove("metadata").unwrap_or_else(|| Value::Object(Map::new())),
-            "items": items,
-        });
-    }
+/// Returns the metadata of an object.
+pub(crate) fn metadata_only(value: &Value) -> Value {
     json!({
         "kind": "PartialObjectMetadata",
         "apiVersion": "meta.k8s.io/v1",
-        "metadata": object.remove("metadata").unwrap_or_else(|| Value::Object(Map::new())),
+        "metadata": value.get("metadata").cloned().unwrap_or_else(|| json!({})),
     })
 }
 
-/// Returns one line of a watch.
-pub(crate) fn event(kind: &str, object: &Value) -> Bytes {
-    let mut line = serde_json::to_vec(&json!({"type": kind, "object": object})).unwrap_or_default();
-    line.push(b'\n');
+/// Returns one line of a watch; `first` says that a table needs columns.
+pub(crate) fn event(call: &Call, kind: &str, entry: &Entry, first: bool) -> Bytes {
+    let object = shaped(call, entry, first);
+    line(kind, &object)
+}
+
+/// Returns the line that ends a watch.
+pub(crate) fn error_event(error: &ApiError) -> Bytes {
+    line("ERROR", error.to_value().to_string().as_bytes())
+}
+
+fn line(kind: &str, object: &[u8]) -> Bytes {
+    let mut line = Vec::with_capacity(object.len() + 40);
+    line.extend_from_slice(br#"{"type":""#);
+    line.extend_from_slice(kind.as_bytes());
+    line.extend_from_slice(br#"","object":"#);
+    line.extend_from_slice(object);
+    line.extend_from_slice(b"}\n");
     line.into()
 }
 

@@ -61,8 +61,8 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         write::prepare_update(cluster, &main, &mut object, &before)?;
         managed::updated(call, &mut object, Some(&before))?;
         match write::store_changed(cluster, &main, object, &old) {
-            Some(Reply::Object(code, stored)) => {
-                return Ok(Reply::Json(code, view(&scale, &stored)));
+            Some(Reply::Stored(code, stored)) => {
+                return Ok(Reply::Json(code, view(&scale, &convert::outward(call, &stored.value))));
             }
             Some(other) => return Ok(other),
             None => {}

@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::body::Body;
-use crate::convert;
 use crate::object::Object;
 use crate::rest::list::parse_revision;
 use crate::rest::request::Call;
@@ -19,7 +18,7 @@ use crate::rest::{Reply, output};
 use crate::selector::Selectors;
 use crate::server::Cluster;
 use crate::status::ApiError;
-use crate::storage::{Change, Store};
+use crate::storage::{Change, Entry, Store};
 
 const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
 
@@ -31,7 +30,7 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     let streaming_list = call.flag("sendInitialEvents");
     check_parameters(call, matching, streaming_list)?;
     let revision = if given.is_empty() { 0 } else { parse_revision(given)? };
-    let signal = cluster.store.subscribe();
+    let signal = cluster.store.subscribe(&call.resource.storage);
     let current = cluster.store.revision();
     if revision > current {
         return Err(ApiError::too_large_resource_version(revision, current));
@@ -54,7 +53,7 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     if streaming_list || revision == 0 {
         watch.begin_with_current(streaming_list && bookmarks)?;
     } else if let Err(gone) = watch.store.changes(&call.resource.storage, revision) {
-        watch.fail(&ApiError::expired(revision, gone.oldest));
+        watch.fail(ApiError::expired(revision, gone.oldest));
     }
     Ok(Reply::Stream(Body::stream(stream::unfold(watch, Watch::next))))
 }
@@ -87,13 +86,19 @@ fn check_parameters(call: &Call, matching: &str, streaming_list: bool) -> Result
     Ok(())
 }
 
+/// What the client has yet to be told; written as JSON when it is sent.
+enum Event {
+    Object(&'static str, Arc<Entry>),
+    Error(ApiError),
+}
+
 struct Watch {
     store: Arc<Store>,
     call: Call,
     selectors: Selectors,
     signal: watch::Receiver<u64>,
     cursor: u64,
-    pending: VecDeque<Bytes>,
+    pending: VecDeque<Event>,
     /// The next event is the first: a table brings its columns.
     first: bool,
     bookmarks: bool,
@@ -105,8 +110,8 @@ struct Watch {
 impl Watch {
     async fn next(mut self) -> Option<(Bytes, Self)> {
         loop {
-            if let Some(line) = self.pending.pop_front() {
-                return Some((line, self));
+            if let Some(event) = self.pending.pop_front() {
+                return Some((self.line(&event), self));
             }
             if self.ended {
                 return None;
@@ -124,10 +129,12 @@ impl Watch {
                 }
                 () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
                     self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
+                    self.read();
                     self.bookmark(false);
                 }
                 () = tokio::time::sleep_until(self.deadline) => {
-                    if self.bookmarks {
+                    self.read();
+                    if self.bookmarks && !self.ended {
                         self.bookmark(false);
                     }
                     self.ended = true;
@@ -149,7 +156,7 @@ impl Watch {
             .map_err(|gone| ApiError::expired(0, gone.oldest))?;
         self.cursor = snapshot.revision;
         for (_, entry) in &snapshot.entries {
-            self.push("ADDED", &entry.value);
+            self.pending.push_back(Event::Object("ADDED", entry.clone()));
         }
         if end_marker {
             self.bookmark(true);
@@ -166,8 +173,7 @@ impl Watch {
                 }
             }
             Err(gone) => {
-                let error = ApiError::expired(self.cursor, gone.oldest);
-                self.fail(&error);
+                self.fail(ApiError::expired(self.cursor, gone.oldest));
             }
         }
     }
@@ -179,23 +185,17 @@ impl Watch {
         let was = change.old.as_ref().is_some_and(|old| self.selectors.take(&old.value));
         let is = !change.removed && self.selectors.take(&change.new.value);
         match (was, is) {
-            (false, true) => self.push("ADDED", &change.new.value),
-            (true, true) => self.push("MODIFIED", &change.new.value),
+            (false, true) => self.pending.push_back(Event::Object("ADDED", change.new.clone())),
+            (true, true) => self.pending.push_back(Event::Object("MODIFIED", change.new.clone())),
             // The last state that was selected, at the revision of the change.
             (true, false) => {
                 let mut last = change.old.as_ref().map_or(Value::Null, |old| old.value.clone());
                 last.set_resource_version(change.revision);
-                self.push("DELETED", &last);
+                let last = Arc::new(Entry::new(last, change.revision));
+                self.pending.push_back(Event::Object("DELETED", last));
             }
             (false, false) => {}
         }
-    }
-
-    fn push(&mut self, kind: &str, value: &Value) {
-        let value = convert::outward(&self.call, value);
-        let value = output::shaped_event(&self.call, value, self.first);
-        self.first = false;
-        self.pending.push_back(output::event(kind, &value));
     }
 
     fn bookmark(&mut self, end_of_initial: bool) {
@@ -211,12 +211,22 @@ impl Watch {
             "apiVersion": self.call.api_version(),
             "metadata": metadata,
         });
-        let object = output::shaped_event(&self.call, object, self.first);
-        self.pending.push_back(output::event("BOOKMARK", &object));
+        let entry = Arc::new(Entry::new(object, self.cursor));
+        self.pending.push_back(Event::Object("BOOKMARK", entry));
     }
 
-    fn fail(&mut self, error: &ApiError) {
-        self.pending.push_back(output::event("ERROR", &error.to_value()));
+    fn fail(&mut self, error: ApiError) {
+        self.pending.push_back(Event::Error(error));
         self.ended = true;
+    }
+
+    fn line(&mut self, event: &Event) -> Bytes {
+        match event {
+            Event::Object(kind, entry) => {
+                let first = std::mem::take(&mut self.first);
+                output::event(&self.call, kind, entry, first)
+            }
+            Event::Error(error) => output::error_event(error),
+        }
     }
 }

@@ -1,12 +1,16 @@
 //! What creates, updates and patches have in common.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::convert;
+use crate::crd::CRDS;
 use crate::gc;
 use crate::object::Object;
+use crate::registry::Resource;
 use crate::rest::Reply;
 use crate::rest::request::Call;
 use crate::server::Cluster;
@@ -211,22 +215,19 @@ pub(crate) fn store_new(
     let key = Key::new(object.namespace(), object.name());
     convert::inward(resource, &mut object);
     object.meta_mut().shift_remove("resourceVersion");
-    let stored = cluster.store.transact(|tx| {
+    let stored = cluster.transact(|tx| {
         check_namespace(tx, call, &object)?;
         if tx.get(&resource.storage, &key).is_some() {
             return Err(ApiError::already_exists(&resource.group, &resource.plural, &key.name));
         }
         if call.dry_run() {
-            return Ok(object);
+            return Ok(Arc::new(Entry::new(object, 0)));
         }
         let entry = tx.put(&resource.storage, &key, object);
-        gc::after_write(tx, &resource.storage, &key);
-        Ok(entry.value.clone())
+        after_write(cluster, tx, resource, &key);
+        Ok(entry)
     })?;
-    if !call.dry_run() {
-        crd::after_write(cluster, resource, &key);
-    }
-    Ok(Reply::Object(StatusCode::CREATED, convert::outward(call, &stored)))
+    Ok(Reply::Stored(StatusCode::CREATED, stored))
 }
 
 /// Stores a changed object if it is still at the revision of `old`, unless this is a dry run.
@@ -242,25 +243,29 @@ pub(crate) fn store_changed(
     convert::inward(resource, &mut object);
     object.set_resource_version(old.revision);
     let unchanged = same_but_times(&object, &old.value);
-    let stored = cluster.store.transact(|tx| {
+    let stored = cluster.transact(|tx| {
         let current = tx.get(&resource.storage, &key)?;
         if current.revision != old.revision {
             return None;
         }
         if call.dry_run() {
-            return Some(object);
+            return Some(Arc::new(Entry::new(object, old.revision)));
         }
         if unchanged && !gc::is_done(&current.value) {
-            return Some(current.value.clone());
+            return Some(current);
         }
         let entry = tx.put(&resource.storage, &key, object);
-        gc::after_write(tx, &resource.storage, &key);
-        Some(entry.value.clone())
+        after_write(cluster, tx, resource, &key);
+        Some(entry)
     })?;
-    if !call.dry_run() && !unchanged {
-        crd::after_write(cluster, resource, &key);
+    Some(Reply::Stored(StatusCode::OK, stored))
+}
+
+fn after_write(cluster: &Cluster, tx: &mut Transaction<'_>, resource: &Resource, key: &Key) {
+    if &*resource.storage == CRDS {
+        crd::after_write(cluster, tx, key);
     }
-    Some(Reply::Object(StatusCode::OK, convert::outward(call, &stored)))
+    gc::after_write(tx, &resource.storage, key);
 }
 
 /// Returns whether nothing changed, or only the times in the managed fields: such a write is none.
