@@ -17,6 +17,7 @@ mod managed;
 mod names;
 mod object;
 mod openapi;
+mod protobuf;
 mod registry;
 mod rest;
 #[expect(clippy::unnecessary_wraps, reason = "nothing is checked against a schema yet")]

@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, header};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::protobuf;
 use crate::registry::{Registry, Resource};
 use crate::rest::output::Shape;
 use crate::status::ApiError;
@@ -141,7 +142,7 @@ impl Call {
     }
 }
 
-/// Parses an object from JSON, or from YAML if the content type says so.
+/// Parses an object from JSON, or from YAML or protobuf if the content type says so.
 pub(crate) fn parse_object(body: &[u8], content_type: &str) -> Result<Value, ApiError> {
     let value = match content_type {
         "" | "application/json" | "application/x-www-form-urlencoded" => {
@@ -149,8 +150,13 @@ pub(crate) fn parse_object(body: &[u8], content_type: &str) -> Result<Value, Api
                 .map_err(|error| ApiError::bad_request(error.to_string()))?
         }
         "application/yaml" | "application/apply-patch+yaml" => parse_yaml(body)?,
+        "application/vnd.kubernetes.protobuf" => protobuf::decode(body).map_err(|error| {
+            ApiError::bad_request(format!("failed to decode the body: {error}"))
+        })?,
         _ => {
-            return Err(ApiError::unsupported_media_type("application/json, application/yaml"));
+            return Err(ApiError::unsupported_media_type(
+                "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+            ));
         }
     };
     match value {
