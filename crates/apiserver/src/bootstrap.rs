@@ -1,9 +1,11 @@
-//! What a new cluster holds, and what every namespace gets.
+//! What a new cluster holds.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::admission::API_ADDRESS;
 use crate::clock;
+use crate::object::Object;
 use crate::server::Cluster;
 use crate::storage::Key;
 
@@ -15,15 +17,40 @@ pub(crate) fn install(cluster: &Cluster) {
         let namespace = json!({
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": {
-                "name": name,
-                "uid": Uuid::new_v4().to_string(),
-                "creationTimestamp": clock::now(),
-                "labels": {"kubernetes.io/metadata.name": name},
-            },
+            "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
             "spec": {"finalizers": ["kubernetes"]},
             "status": {"phase": "Active"},
         });
-        cluster.transact(|tx| tx.put("namespaces", &Key::new("", name), namespace));
+        put(cluster, "namespaces", namespace);
     }
+    // Clients inside of a cluster find the API through this service.
+    let service = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "clusterIP": API_ADDRESS.to_string(),
+            "clusterIPs": [API_ADDRESS.to_string()],
+            "internalTrafficPolicy": "Cluster",
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
+            "sessionAffinity": "None",
+            "type": "ClusterIP",
+        },
+        "status": {"loadBalancer": {}},
+    });
+    put(cluster, "services", service);
+}
+
+fn put(cluster: &Cluster, resource: &str, mut object: Value) {
+    let meta = object.meta_mut();
+    meta.insert("uid".into(), Uuid::new_v4().to_string().into());
+    meta.insert("creationTimestamp".into(), clock::now().into());
+    let key = Key::new(object.namespace(), object.name());
+    cluster.transact(|tx| tx.put(resource, &key, object));
 }

@@ -25,12 +25,7 @@ pub(crate) fn answer(
     let parts: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         ["version"] => ok(&version()),
-        ["healthz" | "livez" | "readyz", ..] => {
-            let mut response = Response::new(Body::whole("ok"));
-            let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
-            response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
-            Ok(response)
-        }
+        ["healthz" | "livez" | "readyz", ..] => Ok(output::text("ok".to_owned())),
         ["api"] if wants_aggregated(accept) => Ok(aggregated(registry, true)),
         ["apis"] if wants_aggregated(accept) => Ok(aggregated(registry, false)),
         ["api"] => ok(&json!({
@@ -173,6 +168,7 @@ fn subresources<'a>(
             "token" => (name, ("authentication.k8s.io", Some("v1"), "TokenRequest"), &["create"]),
             "binding" => (name, ("", None, "Binding"), &["create"]),
             "finalize" => (name, own, &["update"]),
+            "log" => (name, own, &["get"]),
             _ => (name, own, &["get", "patch", "update"]),
         });
     }

@@ -3,6 +3,7 @@
 //! [`ApiServer::service`] is a tower service: hand it to `kube::Client::new` and no socket is
 //! needed. It knows the built-in kinds and whatever CustomResourceDefinitions are created in it.
 
+mod admission;
 mod auth;
 mod body;
 mod bootstrap;

@@ -6,6 +6,7 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod output;
 pub(crate) mod patch;
+pub(crate) mod pod;
 pub(crate) mod request;
 pub(crate) mod review;
 pub(crate) mod scale;
@@ -33,6 +34,8 @@ pub(crate) enum Reply {
     List(Value, Vec<Arc<Entry>>),
     /// A body that is sent as it is.
     Json(StatusCode, Value),
+    /// Plain text.
+    Text(String),
     /// An endless stream of events.
     Stream(Body),
 }
@@ -68,6 +71,7 @@ fn dispatch(cluster: &Cluster, request: &request::Received) -> Result<Response<B
         Reply::Stored(code, entry) => output::object(&call, code, &entry),
         Reply::List(metadata, entries) => output::list(&call, &metadata, &entries),
         Reply::Json(code, value) => output::json(code, &value, &call.warnings()),
+        Reply::Text(text) => output::text(text),
         Reply::Stream(body) => output::stream(body),
     })
 }
@@ -83,6 +87,8 @@ fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         match subresource.as_str() {
             "scale" => return scale::run(cluster, call),
             "eviction" if call.method == Method::POST => return delete::evict(cluster, call),
+            "binding" if call.method == Method::POST => return pod::bind(cluster, call),
+            "log" if call.method == Method::GET => return pod::log(cluster, call),
             "token" if call.method == Method::POST => return review::token(cluster, call),
             "finalize" if call.method == Method::PUT => return update::run(cluster, call),
             "approval" | "status" if call.method != Method::POST => {}

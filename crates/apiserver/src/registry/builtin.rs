@@ -105,7 +105,12 @@ const TABLE: &[Row] = &[
     core("Node", "nodes").short(&["no"]).cluster().status(),
     core("PersistentVolume", "persistentvolumes").short(&["pv"]).cluster().status(),
     core("PersistentVolumeClaim", "persistentvolumeclaims").short(&["pvc"]).status(),
-    core("Pod", "pods").short(&["po"]).all().generation().status().other(&["eviction", "binding"]),
+    core("Pod", "pods")
+        .short(&["po"])
+        .all()
+        .generation()
+        .status()
+        .other(&["binding", "eviction", "log"]),
     core("PodTemplate", "podtemplates").generation(),
     core("ReplicationController", "replicationcontrollers")
         .short(&["rc"])
@@ -266,7 +271,10 @@ impl Row {
             subresources: Subresources { status: self.status, scale, other: self.other.to_vec() },
             columns: Vec::new(),
             schema: Arc::new(Schema::builtin(self.group, name, self.kind)),
-            deprecation: None,
+            deprecation: (self.kind == "Endpoints").then(|| {
+                "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+                    .to_owned()
+            }),
             selectable: Vec::new(),
         }
     }

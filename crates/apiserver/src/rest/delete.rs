@@ -30,6 +30,7 @@ impl Options {
         let policy = body["propagationPolicy"].as_str().or(call.param("propagationPolicy"));
         let orphan = body["orphanDependents"].as_bool();
         let propagation = match (policy, orphan) {
+            (None, None) if orphans_by_default(call) => Propagation::Orphan,
             (Some("Background") | None, None | Some(false)) => Propagation::Background,
             (Some("Foreground"), None) => Propagation::Foreground,
             (Some("Orphan"), None) | (None, Some(true)) => Propagation::Orphan,
@@ -78,6 +79,18 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// Two old kinds leave their pods behind unless told otherwise.
+fn orphans_by_default(call: &Call) -> bool {
+    if call.resource.is("batch", "jobs") {
+        call.warn(
+            "child pods are preserved by default when jobs are deleted; set \
+             propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress \
+             this warning",
+        );
+    }
+    call.resource.is("batch", "jobs") || call.resource.is("", "replicationcontrollers")
 }
 
 /// Deletes the named object.

@@ -74,6 +74,14 @@ fn whole(code: StatusCode, json: Bytes, warnings: &[String]) -> Response<Body> {
     response
 }
 
+/// Answers with plain text.
+pub(crate) fn text(text: String) -> Response<Body> {
+    let mut response = Response::new(Body::whole(text));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}
+
 /// Answers with a stream of JSON lines.
 pub(crate) fn stream(body: Body) -> Response<Body> {
     let mut response = Response::new(body);

@@ -6,7 +6,7 @@ use crate::convert;
 use crate::object::Object;
 use crate::rest::Reply;
 use crate::rest::request::{Call, parse_yaml};
-use crate::rest::update::{MODIFIED, check_revision};
+use crate::rest::update::{ATTEMPTS, MODIFIED, check_revision};
 use crate::rest::write;
 use crate::server::Cluster;
 use crate::status::ApiError;
@@ -16,8 +16,6 @@ const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";
-
-const ATTEMPTS: usize = 64;
 
 /// A patch in one of the four forms.
 enum Patch {

@@ -8,12 +8,10 @@ use crate::managed;
 use crate::object::Object;
 use crate::registry::Scale;
 use crate::rest::request::Call;
-use crate::rest::update::{MODIFIED, check_revision};
+use crate::rest::update::{ATTEMPTS, MODIFIED, check_revision};
 use crate::rest::{Reply, write};
 use crate::server::Cluster;
 use crate::status::ApiError;
-
-const ATTEMPTS: usize = 64;
 
 /// Reads or sets the number of replicas.
 pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {

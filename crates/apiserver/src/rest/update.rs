@@ -16,7 +16,7 @@ pub(crate) const MODIFIED: &str = "the object has been modified; please apply yo
                                    latest version and try again";
 
 /// How often a write without a resource version is tried again when others write meanwhile.
-const ATTEMPTS: usize = 64;
+pub(crate) const ATTEMPTS: usize = 64;
 
 /// Replaces the named object by the body.
 pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {

@@ -16,7 +16,7 @@ use crate::rest::request::Call;
 use crate::server::Cluster;
 use crate::status::{ApiError, Cause};
 use crate::storage::{Entry, Key, Transaction};
-use crate::{clock, crd, names, strategy};
+use crate::{admission, clock, crd, names, strategy};
 
 /// Fields of the metadata that only the server writes.
 const SERVER_OWNED: [&str; 5] =
@@ -95,6 +95,7 @@ pub(crate) fn prepare_create(
     {
         object.shift_remove("status");
     }
+    admission::complete(cluster, call, object, None)?;
     strategy::admit(cluster, call, object, None)
 }
 
@@ -144,6 +145,7 @@ pub(crate) fn prepare_update(
             }
         }
     }
+    admission::complete(cluster, call, object, Some(old))?;
     strategy::admit(cluster, call, object, Some(old))?;
     if (resource.generation || resource.custom) && spec_changed(call, object, old) {
         let generation = old.generation().unwrap_or(1) + 1;
