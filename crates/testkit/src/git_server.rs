@@ -53,6 +53,7 @@ pub struct Builder {
     tls: Option<TlsAcceptor>,
     behavior: Behavior,
     only_oldest_protocol: bool,
+    moved: Option<(String, String)>,
 }
 
 /// What a server answers.
@@ -94,6 +95,7 @@ impl GitServer {
             tls: None,
             behavior: Behavior::Serve,
             only_oldest_protocol: false,
+            moved: None,
         }
     }
 
@@ -159,7 +161,7 @@ impl Builder {
         self
     }
 
-    /// Sends the first kilobyte of each pack and then nothing more.
+    /// Sends the first few bytes of each pack and then nothing more.
     pub fn hang_in_pack(mut self) -> Self {
         self.behavior = Behavior::HangInPack;
         self
@@ -179,7 +181,13 @@ impl Builder {
 
     /// Answers with redirects to another base URL.
     pub fn redirect(mut self, base_url: &str) -> Self {
-        self.behavior = Behavior::Redirect(base_url.to_owned());
+        self.behavior = Behavior::Redirect(base_url.trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Redirects from one path of the server to another.
+    pub fn moved(mut self, from: &str, to: &str) -> Self {
+        self.moved = Some((from.to_owned(), to.to_owned()));
         self
     }
 
@@ -263,6 +271,12 @@ async fn answer(options: &Builder, log: &Log, request: Request) -> anyhow::Resul
             return Ok((StatusCode::UNAUTHORIZED, challenge).into_response());
         }
     }
+    if let Some((from, to)) = &options.moved
+        && let Some(rest) = path.strip_prefix(from)
+    {
+        let location = [(header::LOCATION, format!("{to}{rest}"))];
+        return Ok((StatusCode::MOVED_PERMANENTLY, location).into_response());
+    }
     backend(options, &head.method, &head.uri, &head.headers, &body).await
 }
 
@@ -326,7 +340,7 @@ async fn backend(
     let hangs = is_fetch && matches!(options.behavior, Behavior::HangInPack);
     tokio::spawn(async move {
         if hangs {
-            tokio::io::copy(&mut (&mut stdout).take(1024), &mut pipe).await?;
+            tokio::io::copy(&mut (&mut stdout).take(128), &mut pipe).await?;
             std::future::pending::<()>().await;
         }
         tokio::io::copy(&mut stdout, &mut pipe).await?;
