@@ -135,6 +135,7 @@ pub(crate) struct GetArgs {
 
 /// Flags of every `get`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct GetFlags {
     /// List objects of all namespaces
     #[arg(short = 'A', long, global = true)]
@@ -198,6 +199,7 @@ pub(crate) struct NameArg {
 #[command(after_help = "Examples:\n  \
     tidegate install\n  \
     tidegate install --components source-controller --export > tidegate.yaml")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct InstallArgs {
     /// The controllers to install, comma-separated
     #[arg(
@@ -219,6 +221,9 @@ pub(crate) struct InstallArgs {
     /// A Secret with credentials for the registry, by name
     #[arg(long, value_name = "SECRET")]
     pub(crate) image_pull_secret: Option<String>,
+    /// What to put into that Secret, as USER:PASSWORD
+    #[arg(long, value_name = "USER:PASSWORD", requires = "image_pull_secret")]
+    pub(crate) registry_creds: Option<manifests::Credentials>,
     /// Let the controllers work in all namespaces, not only in their own
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) watch_all_namespaces: bool,

@@ -64,7 +64,7 @@ impl Listing<'_> {
         let objects = self
             .objects(kind, name.as_deref())
             .await?
-            .with_context(|| format!("the cluster does not know the kind {}", kind.kind))?;
+            .with_context(|| format!("the cluster does not know the kind {}", kind.name))?;
         if let Some(format) = self.flags.output {
             return output::document(&list(&objects), format);
         }
@@ -72,12 +72,12 @@ impl Listing<'_> {
             match (name, self.flags.all_namespaces) {
                 (Some(name), false) => bail!(
                     "{} object '{name}' not found in {:?} namespace",
-                    kind.kind,
+                    kind.name,
                     self.global.namespace
                 ),
-                (_, true) => bail!("no {} objects found in any namespace", kind.kind),
+                (_, true) => bail!("no {} objects found in any namespace", kind.name),
                 (None, false) => {
-                    bail!("no {} objects found in {:?} namespace", kind.kind, self.global.namespace)
+                    bail!("no {} objects found in {:?} namespace", kind.name, self.global.namespace)
                 }
             }
         }
@@ -122,7 +122,7 @@ impl Listing<'_> {
             Ok(list) => list.items,
             Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
             Err(err) => {
-                return Err(err).with_context(|| format!("failed to list {} objects", kind.kind));
+                return Err(err).with_context(|| format!("failed to list {} objects", kind.name));
             }
         };
         Ok(Some(objects.into_iter().filter(|object| self.selects(object)).collect()))
@@ -145,7 +145,7 @@ impl Listing<'_> {
                 change = changes.try_next() => change,
                 _ = tokio::signal::ctrl_c() => return Ok(()),
             };
-            let Some(object) = change.with_context(|| format!("failed to watch {}", kind.kind))?
+            let Some(object) = change.with_context(|| format!("failed to watch {}", kind.name))?
             else {
                 return Ok(());
             };
@@ -192,7 +192,7 @@ impl Listing<'_> {
             row.push(object.namespace().unwrap_or_default());
         }
         row.push(if prefixed {
-            format!("{}/{}", kind.kind.to_lowercase(), object.name_any())
+            format!("{}/{}", kind.name.to_lowercase(), object.name_any())
         } else {
             object.name_any()
         });
@@ -210,7 +210,7 @@ impl Listing<'_> {
     }
 
     fn shows_source(&self, kind: &Kind) -> bool {
-        self.flags.show_source && kind.kind == kind::KUSTOMIZATION.kind
+        self.flags.show_source && kind.name == kind::KUSTOMIZATION.name
     }
 }
 

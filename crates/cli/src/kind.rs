@@ -7,7 +7,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(crate) struct Kind {
     /// The name of the type, e.g. `GitRepository`.
-    pub(crate) kind: &'static str,
+    pub(crate) name: &'static str,
     group: &'static str,
     plural: &'static str,
     /// The words in which the command line speaks of it, e.g. `source git`.
@@ -31,7 +31,7 @@ pub(crate) enum Column {
 
 /// A Git repository.
 pub(crate) static GIT_REPOSITORY: Kind = Kind {
-    kind: "GitRepository",
+    name: "GitRepository",
     group: "source.toolkit.fluxcd.io",
     plural: "gitrepositories",
     words: "source git",
@@ -41,7 +41,7 @@ pub(crate) static GIT_REPOSITORY: Kind = Kind {
 
 /// An artifact that another controller produces.
 pub(crate) static EXTERNAL_ARTIFACT: Kind = Kind {
-    kind: "ExternalArtifact",
+    name: "ExternalArtifact",
     group: "source.toolkit.fluxcd.io",
     plural: "externalartifacts",
     words: "source external",
@@ -51,7 +51,7 @@ pub(crate) static EXTERNAL_ARTIFACT: Kind = Kind {
 
 /// A Kustomization.
 pub(crate) static KUSTOMIZATION: Kind = Kind {
-    kind: "Kustomization",
+    name: "Kustomization",
     group: "kustomize.toolkit.fluxcd.io",
     plural: "kustomizations",
     words: "kustomization",
@@ -68,13 +68,13 @@ pub(crate) static ALL: [&Kind; 3] = [&GIT_REPOSITORY, &EXTERNAL_ARTIFACT, &KUSTO
 impl Kind {
     /// Returns what a dynamic client needs to reach objects of the kind.
     pub(crate) fn resource(&self) -> ApiResource {
-        let gvk = GroupVersionKind::gvk(self.group, "v1", self.kind);
+        let gvk = GroupVersionKind::gvk(self.group, "v1", self.name);
         ApiResource::from_gvk_with_plural(&gvk, self.plural)
     }
 
     /// Returns the revision that an object is at, or an empty string.
     pub(crate) fn revision(&self, object: &DynamicObject) -> String {
-        let path = match self.kind {
+        let path = match self.name {
             "Kustomization" => "/status/lastAppliedRevision",
             _ => "/status/artifact/revision",
         };

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use kustomize::{FileKind, Options, Order, Tree, TreeError};
 use serde_json::Value;
 
@@ -27,10 +27,7 @@ pub(crate) fn run(args: &KustomizeArgs) -> anyhow::Result<()> {
 }
 
 fn build(args: &KustomizeBuildArgs) -> anyhow::Result<()> {
-    let dir = args
-        .dir
-        .canonicalize()
-        .with_context(|| format!("no such directory: {}", args.dir.display()))?;
+    let dir = directory(&args.dir)?;
     let dir = dir.to_str().context("the path of the directory is not UTF-8")?;
     let options = Options {
         load_restrictor: match args.load_restrictor {
@@ -49,6 +46,24 @@ fn build(args: &KustomizeBuildArgs) -> anyhow::Result<()> {
         Some(path) if path.is_dir() => write_each(path, &objects),
         Some(path) => write(path, &kustomize::to_yaml(&objects)),
     }
+}
+
+/// Returns a directory without links in its path; `kubectl` says it in the same words.
+fn directory(path: &Path) -> anyhow::Result<PathBuf> {
+    let dir = path.canonicalize().map_err(|err| match err.kind() {
+        io::ErrorKind::NotFound => anyhow::anyhow!(
+            "must build at directory: not a valid directory: '{}': no such file or directory",
+            path.display()
+        ),
+        _ => anyhow::Error::new(err).context(format!("failed to open {}", path.display())),
+    })?;
+    if !dir.is_dir() {
+        bail!(
+            "must build at directory: not a valid directory: '{}' is not a directory",
+            path.display()
+        );
+    }
+    Ok(dir)
 }
 
 /// Writes one file an object; names start with the namespace when there are several.

@@ -39,6 +39,11 @@ pub fn main() -> ExitCode {
             return code;
         }
     };
+    let tell = match command {
+        // Scripts that have used `kubectl kustomize` look for its words.
+        Command::Kustomize(_) => output::error,
+        _ => output::failure,
+    };
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -53,7 +58,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
-            output::failure(format_args!("{err:#}"));
+            tell(format_args!("{err:#}"));
             ExitCode::FAILURE
         }
     }

@@ -48,15 +48,15 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
     }
 
     let mut interrupted = Interrupt::listen()?;
-    let server = ApiServer::new(apiserver::Options::default());
-    let client = Client::new(server.service(), "default");
+    let api = ApiServer::new(apiserver::Options::default());
+    let client = Client::new(api.service(), "default");
     define(&client).await?;
     let namespaces = namespaces(&global.namespace, &objects);
     for namespace in &namespaces {
         create_namespace(&client, namespace).await?;
     }
 
-    let served = server.serve(args.listen).await.context("failed to serve the local API")?;
+    let served = api.serve(args.listen).await.context("failed to serve the local API")?;
     let kubeconfig = Kubeconfig::write(args.write_kubeconfig, &served.kubeconfig())?;
     output::success(format_args!(
         "serving a Kubernetes API at https://{}, kubeconfig in {}",

@@ -31,6 +31,11 @@ pub(crate) fn failure(text: Arguments<'_>) {
     line("✗", text);
 }
 
+/// Says what failed, as `kubectl` does.
+pub(crate) fn error(text: Arguments<'_>) {
+    line("error:", text);
+}
+
 /// Asks something; the answer is typed on the same line.
 pub(crate) fn question(text: Arguments<'_>) {
     let mut stderr = anstream::stderr();

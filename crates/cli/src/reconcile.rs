@@ -8,7 +8,7 @@ use kube::{
     core::DynamicObject,
     runtime::{WatchStreamExt as _, watcher},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     args::{Global, ReconcileArgs, ReconcileKind, ReconcileSource},
@@ -57,7 +57,7 @@ async fn reconcile_source(client: &Client, namespace: &str, name: &str) -> anyho
         "" => namespace,
         other => other,
     };
-    if source_kind != kind::GIT_REPOSITORY.kind {
+    if source_kind != kind::GIT_REPOSITORY.name {
         bail!("cannot reconcile source of kind {source_kind}");
     }
     reconcile(client, &kind::GIT_REPOSITORY, source_namespace, source_name).await
@@ -75,14 +75,14 @@ async fn reconcile(
     }
     let handled = kind::text(&object, "/status/lastHandledReconcileAt").to_owned();
 
-    output::action(format_args!("annotating {} {name} in {namespace} namespace", kind.kind));
+    output::action(format_args!("annotating {} {name} in {namespace} namespace", kind.name));
     let now = jiff::Timestamp::now().to_string();
     let patch = json!({ "metadata": { "annotations": { REQUESTED_AT: now } } });
     api(client, kind, namespace)
         .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
         .await
-        .with_context(|| format!("failed to annotate {} {name}", kind.kind))?;
-    output::success(format_args!("{} annotated", kind.kind));
+        .with_context(|| format!("failed to annotate {} {name}", kind.name))?;
+    output::success(format_args!("{} annotated", kind.name));
 
     wait(client, kind, namespace, name, |object| {
         kind::text(object, "/status/lastHandledReconcileAt") != handled
@@ -102,12 +102,12 @@ pub(crate) async fn wait(
     name: &str,
     counts: impl Fn(&DynamicObject) -> bool,
 ) -> anyhow::Result<()> {
-    output::waiting(format_args!("waiting for {} reconciliation", kind.kind));
+    output::waiting(format_args!("waiting for {} reconciliation", kind.name));
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let changes = watcher(api(client, kind, namespace), config).default_backoff().applied_objects();
     futures::pin_mut!(changes);
     while let Some(object) =
-        changes.try_next().await.with_context(|| format!("failed to watch {}", kind.kind))?
+        changes.try_next().await.with_context(|| format!("failed to watch {}", kind.name))?
     {
         if !counts(&object) {
             continue;
@@ -118,12 +118,12 @@ pub(crate) async fn wait(
                 return Ok(());
             }
             Some(Outcome::Failed(message)) => {
-                bail!("{} reconciliation failed: '{message}'", kind.kind)
+                bail!("{} reconciliation failed: '{message}'", kind.name)
             }
             None => {}
         }
     }
-    bail!("the watch of {} {name} ended", kind.kind)
+    bail!("the watch of {} {name} ended", kind.name)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -144,7 +144,7 @@ fn outcome(object: &DynamicObject) -> Option<Outcome> {
         return Some(Outcome::Failed(message));
     }
     let generation = object.metadata.generation;
-    let observed = object.data.pointer("/status/observedGeneration").and_then(|v| v.as_i64());
+    let observed = object.data.pointer("/status/observedGeneration").and_then(Value::as_i64);
     (is("Ready", "True") && !is("Reconciling", "True") && generation == observed)
         .then_some(Outcome::Ready)
 }
@@ -163,9 +163,9 @@ pub(crate) async fn get(
     api(client, kind, namespace)
         .get_opt(name)
         .await
-        .with_context(|| format!("failed to get {} {name}", kind.kind))?
+        .with_context(|| format!("failed to get {} {name}", kind.name))?
         .with_context(|| {
-            format!("{} object '{name}' not found in {namespace:?} namespace", kind.kind)
+            format!("{} object '{name}' not found in {namespace:?} namespace", kind.name)
         })
 }
 
@@ -176,8 +176,6 @@ pub(crate) fn api(client: &Client, kind: &Kind, namespace: &str) -> Api<DynamicO
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     fn object(generation: i64, status: &Value) -> DynamicObject {

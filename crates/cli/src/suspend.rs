@@ -77,7 +77,7 @@ pub(crate) async fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result
         output::failure(format_args!("{failure:#}"));
     }
     if !failures.is_empty() {
-        bail!("reconciliation failed for {} {}(s)", failures.len(), kind.kind);
+        bail!("reconciliation failed for {} {}(s)", failures.len(), kind.name);
     }
     Ok(())
 }
@@ -100,9 +100,9 @@ async fn select(
         let objects = reconcile::api(client, kind, namespace)
             .list(&ListParams::default())
             .await
-            .with_context(|| format!("failed to list {} objects", kind.kind))?;
+            .with_context(|| format!("failed to list {} objects", kind.name))?;
         if objects.items.is_empty() {
-            bail!("no {} objects found in {namespace:?} namespace", kind.kind);
+            bail!("no {} objects found in {namespace:?} namespace", kind.name);
         }
         return Ok(objects.iter().map(kube::ResourceExt::name_any).collect());
     }
@@ -123,6 +123,6 @@ async fn set(
     reconcile::api(client, kind, namespace)
         .patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
         .await
-        .with_context(|| format!("failed to change {} {name}", kind.kind))?;
+        .with_context(|| format!("failed to change {} {name}", kind.name))?;
     Ok(())
 }

@@ -9,6 +9,8 @@
 mod access;
 mod workload;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
 /// The namespace that an installation goes into when none is named.
@@ -84,6 +86,8 @@ pub struct Options {
     pub version: String,
     /// The name of a Secret written to `imagePullSecrets` of each Deployment.
     pub image_pull_secret: Option<String>,
+    /// What to put into that Secret; without it, the Secret has to exist.
+    pub registry_credentials: Option<Credentials>,
     /// Whether controllers look at all namespaces or only at their own.
     pub watch_all_namespaces: bool,
     /// The log level of every controller: `trace`, `debug`, `info` or `error`.
@@ -96,6 +100,33 @@ pub struct Options {
     pub toleration_keys: Vec<String>,
 }
 
+/// A user of a registry.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The name.
+    pub username: String,
+    /// The password or token.
+    pub password: SecretString,
+}
+
+/// Credentials that lack a part.
+#[derive(Debug, thiserror::Error)]
+#[error("the credentials are not of the form USER:PASSWORD")]
+pub struct IncompleteCredentials;
+
+impl std::str::FromStr for Credentials {
+    type Err = IncompleteCredentials;
+
+    fn from_str(text: &str) -> Result<Self, IncompleteCredentials> {
+        match text.split_once(':') {
+            Some((username, password)) if !username.is_empty() && !password.is_empty() => {
+                Ok(Self { username: username.to_owned(), password: password.into() })
+            }
+            _ => Err(IncompleteCredentials),
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -104,6 +135,7 @@ impl Default for Options {
             registry: DEFAULT_REGISTRY.to_owned(),
             version: concat!("v", env!("CARGO_PKG_VERSION")).to_owned(),
             image_pull_secret: None,
+            registry_credentials: None,
             watch_all_namespaces: true,
             log_level: "info".to_owned(),
             network_policy: true,
@@ -114,8 +146,9 @@ impl Default for Options {
 }
 
 impl Options {
-    fn has(&self, component: Component) -> bool {
-        self.components.contains(&component)
+    /// Returns the chosen components, each once, in the order in which they are installed.
+    pub fn chosen(&self) -> impl Iterator<Item = Component> {
+        Component::ALL.into_iter().filter(|component| self.components.contains(component))
     }
 }
 
@@ -126,11 +159,35 @@ impl Options {
 pub fn install(options: &Options) -> Vec<Value> {
     let mut objects = vec![namespace(options)];
     objects.extend(crds(options));
-    objects.extend(access::objects(options));
-    for component in Component::ALL.into_iter().filter(|component| options.has(*component)) {
-        objects.extend(workload::objects(component, options));
+    objects.extend(shared(options));
+    for component in options.chosen() {
+        objects.extend(self::component(component, options));
     }
     objects
+}
+
+/// Returns what the controllers of an installation share: quota, credentials, roles, policies.
+pub fn shared(options: &Options) -> Vec<Value> {
+    let mut objects = vec![access::critical_pods(options)];
+    objects.extend(pull_secret(options));
+    objects.extend(access::roles(options));
+    if options.network_policy {
+        objects.extend(access::network_policies(options));
+    }
+    objects
+}
+
+/// Returns what runs for one component: ServiceAccount, Service, Deployment.
+pub fn component(component: Component, options: &Options) -> Vec<Value> {
+    workload::objects(component, options)
+}
+
+/// Returns roles for one component that allow what it needs and nothing else, and their bindings.
+///
+/// An installation has Flux's shared roles instead, so that the controllers of both can be
+/// exchanged for each other.
+pub fn least_privilege(component: Component, options: &Options) -> Vec<Value> {
+    access::least(component, options)
 }
 
 /// Returns the CRDs of the chosen components, labelled as part of the installation.
@@ -139,15 +196,39 @@ pub fn crds(options: &Options) -> Vec<Value> {
         .into_iter()
         .filter_map(|crd| {
             let component =
-                options.components.iter().find(|component| component.group() == crd.spec.group)?;
+                options.chosen().find(|component| component.group() == crd.spec.group)?;
             let mut crd = serde_json::to_value(crd).expect("a CRD is representable as JSON");
-            label(&mut crd, labels(options, Some(*component)));
+            label(&mut crd, labels(options, Some(component)));
             Some(crd)
         })
         .collect()
 }
 
-fn namespace(options: &Options) -> Value {
+/// Returns the Secret that images are pulled with, where there is something to put into it.
+fn pull_secret(options: &Options) -> Option<Value> {
+    let (name, credentials) =
+        options.image_pull_secret.as_ref().zip(options.registry_credentials.as_ref())?;
+    let Credentials { username, password } = credentials;
+    let password = password.expose_secret();
+    let auth = BASE64.encode(format!("{username}:{password}"));
+    let config = json!({ "auths": { &options.registry: {
+        "username": username, "password": password, "auth": auth,
+    } } });
+    Some(json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": options.namespace,
+            "labels": labels(options, None),
+        },
+        "stringData": { ".dockerconfigjson": config.to_string() },
+        "type": "kubernetes.io/dockerconfigjson",
+    }))
+}
+
+/// Returns the namespace of the controllers.
+pub fn namespace(options: &Options) -> Value {
     let mut labels = labels(options, None);
     labels.insert("pod-security.kubernetes.io/warn".to_owned(), json!("restricted"));
     labels.insert("pod-security.kubernetes.io/warn-version".to_owned(), json!("latest"));
@@ -204,6 +285,55 @@ mod tests {
             .map(|crd| crd["spec"]["group"].clone())
             .collect();
         assert_eq!(groups, ["kustomize.toolkit.fluxcd.io"]);
+    }
+
+    #[test]
+    fn leaves_the_rights_of_other_controllers_alone() {
+        let options =
+            Options { components: vec![Component::SourceController], ..Options::default() };
+        let objects = install(&options);
+        let accounts = |name: &str| {
+            find(&objects, "ClusterRoleBinding", name).unwrap()["subjects"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|subject| subject["name"].as_str().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(accounts("crd-controller-flux-system").len(), 7);
+        assert_eq!(
+            accounts("cluster-reconciler-flux-system"),
+            ["kustomize-controller", "helm-controller"]
+        );
+    }
+
+    #[test]
+    fn needs_no_rights_over_other_groups_to_fetch_sources() {
+        let objects = least_privilege(Component::SourceController, &Options::default());
+        assert!(find(&objects, "ClusterRoleBinding", "cluster-reconciler-flux-system").is_none());
+        let role = find(&objects, "ClusterRole", "source-controller-flux-system").unwrap();
+        for rule in role["rules"].as_array().unwrap() {
+            let text = rule.to_string();
+            assert!(!text.contains('*') && !text.contains("kustomize"), "{text}");
+        }
+    }
+
+    #[test]
+    fn writes_credentials_only_into_their_secret() {
+        let options = Options {
+            image_pull_secret: Some("pull".to_owned()),
+            registry_credentials: Some("me:s3cret".parse().unwrap()),
+            ..Options::default()
+        };
+        let objects = install(&options);
+        let secret = find(&objects, "Secret", "pull").unwrap();
+        let config = secret["stringData"][".dockerconfigjson"].as_str().unwrap();
+        let config: Value = serde_json::from_str(config).unwrap();
+        assert_eq!(config["auths"][DEFAULT_REGISTRY]["auth"], "bWU6czNjcmV0");
+        assert!(!format!("{options:?}").contains("s3cret"));
+        let with_password = objects.iter().filter(|object| object.to_string().contains("s3cret"));
+        assert_eq!(with_password.count(), 1);
+        assert!("me".parse::<Credentials>().is_err());
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn expand(value: Value, file: &Path, objects: &mut Vec<DynamicObject>) -> anyhow
 
 #[cfg(test)]
 mod tests {
-    use kube::ResourceExt as _;
+    use kube::ResourceExt;
 
     use super::*;
 
@@ -97,11 +97,8 @@ mod tests {
              metadata:\n    name: a\n- apiVersion: v1\n  kind: Namespace\n  metadata:\n    name: shop\n",
         );
         write("notes.txt", "not: an object");
-        let names: Vec<_> = read(&[dir.path().to_owned()])
-            .unwrap()
-            .iter()
-            .map(|object| object.name_any())
-            .collect();
+        let names: Vec<_> =
+            read(&[dir.path().to_owned()]).unwrap().iter().map(ResourceExt::name_any).collect();
         assert_eq!(names, ["shop", "a", "b"]);
     }
 

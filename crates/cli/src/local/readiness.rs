@@ -10,6 +10,7 @@ use kube::{
     core::DynamicObject,
     runtime::{WatchStreamExt as _, watcher},
 };
+use serde_json::Value;
 
 use crate::kind::{self, Kind};
 
@@ -76,7 +77,7 @@ impl State {
             let objects = api(client, kind)
                 .list(&ListParams::default())
                 .await
-                .with_context(|| format!("failed to list {} objects", kind.kind))?;
+                .with_context(|| format!("failed to list {} objects", kind.name))?;
             for object in &objects {
                 state.add(kind, object);
             }
@@ -90,11 +91,11 @@ impl State {
         }
         self.seen += 1;
         let namespace = object.namespace().unwrap_or_default();
-        let id = format!("{}/{namespace}/{}", kind.kind, object.name_any());
+        let id = format!("{}/{namespace}/{}", kind.name, object.name_any());
         let is = |r#type: &str, status: &str| {
             kind::condition(object, r#type).is_some_and(|condition| condition["status"] == status)
         };
-        let observed = object.data.pointer("/status/observedGeneration").and_then(|v| v.as_i64());
+        let observed = object.data.pointer("/status/observedGeneration").and_then(Value::as_i64);
         let (_, message) = kind::ready(object);
         if is("Stalled", "True") {
             self.stalled.insert(id, message);
@@ -135,7 +136,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

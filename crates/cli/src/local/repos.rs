@@ -64,14 +64,14 @@ pub(super) fn resolve(repos: Vec<(String, PathBuf)>) -> anyhow::Result<Vec<Repo>
 ///
 /// When a tree cannot be watched.
 pub(super) async fn follow(client: Client, repos: Vec<Repo>) -> anyhow::Result<()> {
-    let (changes, mut changed) = mpsc::unbounded_channel();
+    let (tell, mut changed) = mpsc::unbounded_channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         if let Ok(event) = event
             && !matches!(event.kind, EventKind::Access(_))
         {
             for path in event.paths {
                 // The receiver is gone only when the command ends.
-                let _ = changes.send(path);
+                let _ = tell.send(path);
             }
         }
     })
