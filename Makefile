@@ -15,7 +15,6 @@ build: ## Build the release binaries into target/release
 	$(CARGO) build --release --locked $(addprefix --bin ,$(BINARIES))
 
 demo: ## From a commit to a healthy cluster and back, on the embedded API
-	$(CARGO) build --quiet --locked --bin tidegate
 	hack/demo
 
 fmt: ## Format the code

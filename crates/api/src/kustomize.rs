@@ -270,7 +270,7 @@ pub struct PostBuild {
     pub substitute_strategy: Option<SubstituteStrategy>,
 }
 
-/// When to substitute variables.
+/// When to substitute: `WithVariables` (default) if there is a variable, or `Always`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SubstituteStrategy {
     /// If there is at least one variable.
@@ -336,7 +336,9 @@ pub struct SecretKeyReference {
     pub key: Option<String>,
 }
 
-/// What happens to applied objects when their Kustomization is deleted.
+/// What happens to the objects when the Kustomization is deleted: `MirrorPrune` (default)
+/// follows `prune`, `Delete` deletes them, `WaitForTermination` deletes them and waits until
+/// they are gone, `Orphan` leaves them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     /// As `prune` says.

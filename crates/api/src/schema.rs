@@ -98,6 +98,10 @@ pub(crate) fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinit
         };
         simplify(root);
         root.title = None;
+        // The doc comment of the spec says what the kind is for.
+        if let Some(spec) = root.properties.as_mut().and_then(|all| all.get_mut("spec")) {
+            root.description = spec.description.replace("What is wanted.".to_owned());
+        }
         root.required = None;
         let properties = root.properties.get_or_insert_default();
         for (name, description) in [

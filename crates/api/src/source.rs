@@ -86,7 +86,7 @@ pub struct GitRepositorySpec {
     pub service_account_name: Option<String>,
     /// How often the repository is checked for a new revision.
     pub interval: Duration,
-    /// How long one attempt to clone may take. Defaults to 60s.
+    /// How long one attempt to clone may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::short_duration")]
     pub timeout: Option<Duration>,
@@ -127,7 +127,8 @@ impl GitRepositorySpec {
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How to authenticate to a Git host.
+/// How to authenticate: `generic` (default) with the Secret alone, the others with the identity
+/// of a cloud provider or of a GitHub App.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GitProvider {

@@ -22,7 +22,7 @@ mod version;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::args::{Command, Root};
 
@@ -62,6 +62,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Returns the description of the command line, for the reference.
+pub fn command() -> clap::Command {
+    Root::command()
 }
 
 async fn run(global: &args::Global, command: Command) -> anyhow::Result<()> {

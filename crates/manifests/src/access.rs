@@ -29,10 +29,9 @@ const ACCOUNTS: [&str; 7] = [
 
 /// Returns the roles and bindings that the controllers of an installation share.
 pub(crate) fn roles(options: &Options) -> Vec<Value> {
-    vec![
-        controller_role(options),
-        view_role(options),
-        edit_role(options),
+    let mut objects = vec![controller_role(options)];
+    objects.extend(user_roles(options));
+    objects.extend([
         binding(
             options,
             "crd-controller",
@@ -46,7 +45,13 @@ pub(crate) fn roles(options: &Options) -> Vec<Value> {
             "cluster-admin",
             &["kustomize-controller", "helm-controller"],
         ),
-    ]
+    ]);
+    objects
+}
+
+/// Returns the roles of users.
+pub(crate) fn user_roles(options: &Options) -> [Value; 2] {
+    [view_role(options), edit_role(options)]
 }
 
 /// Lets pods of the cluster-critical priority classes run outside `kube-system`.

@@ -29,32 +29,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 const URL: &str = "https://github.com/stefanprodan/podinfo";
 
 /// The objects as they would stand in a cluster that follows the remote repository.
-const OBJECTS: &str = "\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata:
-  name: podinfo
-  namespace: flux-system
-spec:
-  interval: 1m
-  url: https://github.com/stefanprodan/podinfo
-  ref:
-    branch: master
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata:
-  name: podinfo
-  namespace: flux-system
-spec:
-  interval: 5m
-  path: ./kustomize
-  prune: true
-  sourceRef:
-    kind: GitRepository
-    name: podinfo
-  targetNamespace: default
-";
+const OBJECTS: &str = include_str!("../../../config/samples/podinfo.yaml");
 
 /// A commit becomes healthy objects; drift is corrected; a removed manifest is pruned.
 #[derive(Debug, Parser)]
