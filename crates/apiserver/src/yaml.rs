@@ -6,9 +6,9 @@ use serde_json::Value;
 /// Parses one document, as sigs.k8s.io/yaml reads it.
 pub(crate) fn parse(text: &str) -> Result<Value, String> {
     let mut documents =
-        goyaml::parse(text, Dialect::Sigs).map_err(|error| error.to_string())?.into_iter();
+        goyaml::parse_values(text, Dialect::Sigs).map_err(|error| error.to_string())?.into_iter();
     match (documents.next(), documents.next()) {
-        (Some(document), None) => Ok(document.value),
+        (Some(document), None) => Ok(document),
         (None, _) => Err("there is no document".to_owned()),
         (Some(_), Some(_)) => Err("there is more than one document".to_owned()),
     }

@@ -1,12 +1,11 @@
 //! Writes values as sigs.k8s.io/yaml does.
 
-use libyaml_safer::{Emitter, Encoding, Event, MappingStyle, ScalarStyle, SequenceStyle};
-use serde_json::Value;
+mod scalar;
 
-use crate::{
-    Dialect, compare_keys, number,
-    resolve::{Scalar, is_base_60, resolve},
-};
+use serde_json::{Map, Value};
+
+use crate::{Dialect, number, order, resolve::is_ambiguous};
+pub(crate) use scalar::Analysis;
 
 /// Returns a value as one YAML document: keys sorted, block style, lists not indented, no folding.
 ///
@@ -15,15 +14,11 @@ use crate::{
 /// assert_eq!(goyaml::to_string(&value), "a: \"yes\"\nb:\n- x\nc: {}\nd: |\n  two\n  lines\n");
 /// ```
 ///
-/// Source: `Marshal`, sigs.k8s.io/yaml 1.6, on its copy of go-yaml v2.
+/// Source: `Marshal`, sigs.k8s.io/yaml 1.6, on go-yaml v2.4.3.
 pub fn to_string(value: &Value) -> String {
-    let mut text = Vec::new();
-    write(value, &mut text);
-    // After a block that keeps its trailing lines libyaml marks the end of the document; Go does not.
-    if text.ends_with(b"\n...\n") {
-        text.truncate(text.len() - "...\n".len());
-    }
-    escape_astral(String::from_utf8(text).expect("the emitter writes UTF-8"))
+    let mut text = String::new();
+    write_document(value, &mut text);
+    text
 }
 
 /// Returns values as a stream of documents with `---` between them.
@@ -33,93 +28,162 @@ pub fn to_stream<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
         if index > 0 {
             stream.push_str("---\n");
         }
-        stream.push_str(&to_string(value));
+        write_document(value, &mut stream);
     }
     stream
 }
 
-fn write(value: &Value, text: &mut Vec<u8>) {
-    const INVARIANT: &str = "events of a tree are well-formed, and memory can be written";
-    let mut emitter = Emitter::new();
-    emitter.set_output(text);
-    emitter.set_unicode(true);
-    emitter.set_width(-1);
-    for event in [Event::stream_start(Encoding::Utf8), Event::document_start(None, &[], true)] {
-        emitter.emit(event).expect(INVARIANT);
-    }
-    emit(value, &mut |event| emitter.emit(event).expect(INVARIANT));
-    for event in [Event::document_end(true), Event::stream_end()] {
-        emitter.emit(event).expect(INVARIANT);
-    }
-    emitter.flush().expect(INVARIANT);
+/// Adds a value as one YAML document to a text.
+pub fn write_document(value: &Value, text: &mut String) {
+    let mut emitter = Emitter { text, column: 0, indent: -2, whitespace: true, indention: true };
+    emitter.node(value, false);
+    emitter.indent = 0;
+    emitter.write_indent();
 }
 
-fn emit(value: &Value, sink: &mut dyn FnMut(Event)) {
-    match value {
-        Value::Null => sink(plain("null")),
-        Value::Bool(true) => sink(plain("true")),
-        Value::Bool(false) => sink(plain("false")),
-        Value::Number(number) => sink(plain(&number::format(number))),
-        Value::String(text) => sink(string(text)),
-        Value::Array(items) => {
-            let style = if items.is_empty() { SequenceStyle::Flow } else { SequenceStyle::Block };
-            sink(Event::sequence_start(None, None, true, style));
-            for item in items {
-                emit(item, sink);
-            }
-            sink(Event::sequence_end());
-        }
-        Value::Object(map) => {
-            let style = if map.is_empty() { MappingStyle::Flow } else { MappingStyle::Block };
-            sink(Event::mapping_start(None, None, true, style));
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by(|(a, _), (b, _)| compare_keys(a, b));
-            for (key, value) in entries {
-                sink(string(key));
-                emit(value, sink);
-            }
-            sink(Event::mapping_end());
-        }
-    }
+/// How many bytes a key without `?` may have.
+const MAX_SIMPLE_KEY: usize = 128;
+
+/// The state that decides where lines break.
+///
+/// Source: `emitterc.go`, go-yaml v2.4.3.
+struct Emitter<'a> {
+    text: &'a mut String,
+    column: usize,
+    /// The indentation of the collection, -2 outside of any.
+    indent: isize,
+    /// Whether the last thing written was a blank.
+    whitespace: bool,
+    /// Whether nothing but indentation and indicators was written on the line.
+    indention: bool,
 }
 
-/// Escapes what go-yaml takes for unprintable and libyaml does not; it stands in double quotes.
-fn escape_astral(text: String) -> String {
-    if !text.contains(is_astral) {
-        return text;
+impl Emitter<'_> {
+    fn node(&mut self, value: &Value, in_mapping: bool) {
+        match value {
+            Value::Null => self.plain("null"),
+            Value::Bool(true) => self.plain("true"),
+            Value::Bool(false) => self.plain("false"),
+            Value::Number(number) => self.plain(&number::format(number)),
+            Value::String(text) => self.string(text, false),
+            Value::Array(items) if items.is_empty() => self.plain("[]"),
+            Value::Array(items) => self.sequence(items, in_mapping),
+            Value::Object(fields) if fields.is_empty() => self.plain("{}"),
+            Value::Object(fields) => self.mapping(fields),
+        }
     }
-    let mut escaped = String::with_capacity(text.len() + 64);
-    for c in text.chars() {
-        if is_astral(c) {
-            escaped.extend([format!("\\U{:08X}", u32::from(c))]);
+
+    fn sequence(&mut self, items: &[Value], in_mapping: bool) {
+        let outer = self.indent;
+        // Lists are not indented below their key.
+        if outer < 0 || !in_mapping || self.indention {
+            self.indent += 2;
+        }
+        for item in items {
+            self.write_indent();
+            self.indicator("-", true);
+            self.node(item, false);
+        }
+        self.indent = outer;
+    }
+
+    fn mapping(&mut self, fields: &Map<String, Value>) {
+        let outer = self.indent;
+        self.indent += 2;
+        let mut entries: Vec<_> = fields.iter().collect();
+        order::sort_by_key(&mut entries, |(key, _)| key);
+        for (key, value) in entries {
+            self.write_indent();
+            let simple = key.len() <= MAX_SIMPLE_KEY && !Analysis::of(key).multiline;
+            if simple {
+                self.string(key, true);
+                self.put(":");
+                self.whitespace = false;
+                self.indention = false;
+            } else {
+                self.indicator("?", true);
+                self.string(key, false);
+                self.write_indent();
+                self.indicator(":", true);
+            }
+            self.node(value, true);
+        }
+        self.indent = outer;
+    }
+
+    /// Begins a line at the indentation, unless it has begun.
+    fn write_indent(&mut self) {
+        let indent = usize::try_from(self.indent).unwrap_or(0);
+        if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
+            self.put_break();
+        }
+        while self.column < indent {
+            self.put(" ");
+        }
+        self.whitespace = true;
+        self.indention = true;
+    }
+
+    fn put_break(&mut self) {
+        self.text.push('\n');
+        self.column = 0;
+    }
+
+    /// Writes text without line breaks.
+    fn put(&mut self, text: &str) {
+        self.text.push_str(text);
+        // Only whether the column is beyond the indentation matters, so bytes will do.
+        self.column += text.len();
+    }
+
+    /// Writes `-`, `?` or `:`, which leave the line as if only indented.
+    fn indicator(&mut self, indicator: &str, indention: bool) {
+        self.blank();
+        self.put(indicator);
+        self.whitespace = false;
+        self.indention &= indention;
+    }
+
+    fn blank(&mut self) {
+        if !self.whitespace {
+            self.put(" ");
+        }
+    }
+
+    fn plain(&mut self, text: &str) {
+        self.blank();
+        self.put(text);
+        self.whitespace = false;
+        self.indention = false;
+    }
+
+    /// Writes a string: as a literal block when it has lines, and quoted when it would be read as
+    /// another type or cannot be plain for other reasons.
+    fn string(&mut self, text: &str, is_key: bool) {
+        let outer = self.indent;
+        self.indent = if outer < 0 { 2 } else { outer + 2 };
+        self.scalar(text, is_key);
+        self.indent = outer;
+    }
+
+    fn scalar(&mut self, text: &str, is_key: bool) {
+        let analysis = Analysis::of(text);
+        if text.contains('\n') {
+            if analysis.block_allowed && !is_key {
+                self.literal(text);
+            } else {
+                self.double_quoted(text);
+            }
+        } else if is_ambiguous(text, Dialect::Sigs) {
+            self.double_quoted(text);
+        } else if analysis.plain_allowed {
+            self.plain(text);
+        } else if analysis.single_quoted_allowed {
+            self.single_quoted(text);
         } else {
-            escaped.push(c);
+            self.double_quoted(text);
         }
     }
-    escaped
-}
-
-fn is_astral(c: char) -> bool {
-    c > '\u{ffff}'
-}
-
-fn plain(text: &str) -> Event {
-    Event::scalar(None, None, text, true, true, ScalarStyle::Plain)
-}
-
-/// A string is a literal block when it has lines, and quoted when it would be read as another type.
-/// The emitter quotes what cannot be plain for other reasons.
-fn string(text: &str) -> Event {
-    let style = if text.contains(is_astral) {
-        ScalarStyle::DoubleQuoted
-    } else if text.contains('\n') {
-        ScalarStyle::Literal
-    } else if resolve(text, Dialect::Sigs) == Scalar::Text && !is_base_60(text) {
-        ScalarStyle::Plain
-    } else {
-        ScalarStyle::DoubleQuoted
-    };
-    Event::scalar(None, None, text, true, true, style)
 }
 
 #[cfg(test)]
@@ -144,18 +208,23 @@ mod tests {
             ("x: y", "'x: y'"),
             ("*star", "'*star'"),
             ("- a", "'- a'"),
+            ("--- a", "'--- a'"),
             (" a", "' a'"),
             ("#a", "'#a'"),
             ("a #b", "'a #b'"),
             ("it's", "it's"),
+            ("'it's", "'''it''s'"),
             ("tab\t", "\"tab\\t\""),
             ("é", "é"),
+            ("\u{feff}", "\"\\uFEFF\""),
             ("\u{1F600}", "\"\\U0001F600\""),
             ("a\r\nb", "\"a\\r\\nb\""),
+            ("a\u{2028}b", "'a\u{2028}  b'"),
             ("trailing \nx", "\"trailing \\nx\""),
             ("\ttab\nline", "\"\\ttab\\nline\""),
+            ("\u{7f}", "\"\\x7F\""),
         ] {
-            assert_eq!(to_string(&json!(text)), format!("{written}\n"), "{text}");
+            assert_eq!(to_string(&json!({ "a": text })), format!("a: {written}\n"), "{text}");
         }
     }
 
@@ -164,14 +233,24 @@ mod tests {
         assert_eq!(to_string(&json!({ "a": "b\nc" })), "a: |-\n  b\n  c\n");
         assert_eq!(to_string(&json!({ "a": "b\n\n" })), "a: |+\n  b\n\n");
         assert_eq!(to_string(&json!({ "a": " b\nc\n" })), "a: |2\n   b\n  c\n");
+        assert_eq!(to_string(&json!(["b\nc\n", "\n"])), "- |\n  b\n  c\n- |2+\n\n");
     }
 
     #[test]
     fn does_not_fold_or_indent_lists() {
         let long = "word ".repeat(40) + "end";
         assert_eq!(
-            to_string(&json!({ "list": [{ "b": 1, "a": long }, []] })),
-            format!("list:\n- a: {long}\n  b: 1\n- []\n")
+            to_string(&json!({ "list": [{ "b": 1, "a": long }, [], [["x"], {}]] })),
+            format!("list:\n- a: {long}\n  b: 1\n- []\n- - - x\n  - {{}}\n")
+        );
+    }
+
+    #[test]
+    fn long_keys_stand_behind_a_question_mark() {
+        let long = "k".repeat(129);
+        assert_eq!(
+            to_string(&json!({ &long: { "a": 1 }, "two\nlines": ["x"] })),
+            format!("? {long}\n: a: 1\n? |-\n  two\n  lines\n: - x\n")
         );
     }
 }

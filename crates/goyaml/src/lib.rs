@@ -12,19 +12,33 @@
 //! assert_eq!(goyaml::to_string(&documents[0]), "a: true\nb: 511\n");
 //! ```
 //!
+//! A text goes through `scan` into tokens, through `parse` into a [`Node`], which keeps how every
+//! scalar was written, and through `json` into a [`Value`]. `resolve` knows what plain text means.
+//!
 //! The crate is pure and does not panic on any input.
 
 mod emit;
+mod error;
+mod json;
+mod node;
 mod number;
 mod order;
 mod parse;
 mod resolve;
+mod scan;
+mod text;
 
-pub use emit::{to_stream, to_string};
+pub use emit::{to_stream, to_string, write_document};
+pub use error::{Error, Mark};
+pub use json::{from_value, scalar_to_value, to_value};
+pub use node::{Mapping, Node, Scalar, Sequence, Style, Tag};
+pub use number::format as format_number;
 pub use order::compare_keys;
-pub use parse::{Document, Error, parse, parse_documents};
+pub use parse::{Document, parse, parse_documents, parse_first, parse_values};
+pub use resolve::is_ambiguous;
 /// A JSON value; every YAML document is read into one and written from one.
 pub use serde_json::Value;
+pub use text::decode;
 
 /// How plain scalars are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

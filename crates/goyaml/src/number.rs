@@ -22,7 +22,7 @@ pub(crate) fn from_float(float: f64) -> Option<Value> {
 
 /// Returns a number as sigs.k8s.io/yaml writes it: floats in the shortest form, with an exponent
 /// below 1e-4 and from 1e6 on, e.g. `1e+21`.
-pub(crate) fn format(number: &Number) -> String {
+pub fn format(number: &Number) -> String {
     match number.as_f64() {
         Some(float) if number.is_f64() => match from_float(float) {
             Some(Value::Number(integer)) if !integer.is_f64() => integer.to_string(),
@@ -32,13 +32,25 @@ pub(crate) fn format(number: &Number) -> String {
     }
 }
 
+/// Returns a float with an exponent below 1e-4 and from 1e6 on.
+///
 /// Source: `strconv.FormatFloat(f, 'g', -1, 64)`, Go 1.26.
-fn shortest(float: f64) -> String {
-    let scientific = format!("{float:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+pub(crate) fn shortest(float: f64) -> String {
+    general(&format!("{float:e}"), &format!("{float}"))
+}
+
+/// Returns a float in the precision that sigs.k8s.io/yaml has for keys.
+pub(crate) fn shortest_single(float: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "that is the point")]
+    let float = float as f32;
+    general(&format!("{float:e}"), &format!("{float}"))
+}
+
+fn general(scientific: &str, decimal: &str) -> String {
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
     let power: i32 = exponent.parse().unwrap_or(0);
     if (-4..6).contains(&power) {
-        return format!("{float}");
+        return decimal.to_owned();
     }
     let sign = if power < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", power.abs())

@@ -1,14 +1,15 @@
-//! Reads streams of documents into values.
+//! Reads streams of documents into nodes.
 
-use std::collections::HashMap;
+mod anchors;
 
-use libyaml_safer::{Encoding, EventData, Mark, Parser, ScalarStyle};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{
-    Dialect, number,
-    resolve::{Scalar, resolve, timestamp},
-};
+use crate::error::{Error, Mark};
+use crate::node::{Mapping, Node, Scalar, Sequence, Style, Tag};
+use crate::resolve::{Scalar as Meaning, resolve};
+use crate::scan::{Scanner, Token, TokenKind};
+use crate::{Dialect, json, text};
+use anchors::Anchors;
 
 /// How deep collections may nest.
 const MAX_DEPTH: usize = 256;
@@ -17,21 +18,19 @@ const MAX_DEPTH: usize = 256;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// What the document says; null when it is empty.
-    pub value: Value,
+    pub node: Node,
     /// The line that its content starts on, counted from 1.
     pub line: usize,
 }
 
-/// A place in a text that cannot be read, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {message}")]
-pub struct Error {
-    /// The line, counted from 1.
-    pub line: usize,
-    /// The column, counted from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub message: String,
+/// Reads every document of a stream as a value.
+///
+/// # Errors
+///
+/// As [`parse`] and [`to_value`](crate::to_value) have them.
+pub fn parse_values(text: &str, dialect: Dialect) -> Result<Vec<Value>, Error> {
+    let documents = parse(text, dialect)?;
+    documents.into_iter().map(|document| json::to_value(&document.node, dialect)).collect()
 }
 
 /// Reads a stream as sigs.k8s.io/yaml does; empty documents are left out.
@@ -43,383 +42,554 @@ pub struct Error {
 /// With the place of the first thing that cannot be read.
 pub fn parse_documents(text: &str) -> Result<Vec<Value>, Error> {
     let documents = parse(text, Dialect::Sigs)?;
-    Ok(documents.into_iter().map(|document| document.value).filter(|v| !v.is_null()).collect())
+    let filled = documents.into_iter().filter(|document| !document.node.is_null());
+    filled.map(|document| json::to_value(&document.node, Dialect::Sigs)).collect()
 }
 
 /// Reads every document of a stream, the empty ones too.
 ///
 /// # Errors
 ///
-/// With the place of the first thing that cannot be read: broken syntax, a key that stands twice,
-/// an alias without anchor, nesting beyond 256, or aliases that blow the document up.
+/// With the place of the first thing that cannot be read: broken syntax, an alias without anchor,
+/// nesting beyond 256, or aliases that blow the document up.
 pub fn parse(text: &str, dialect: Dialect) -> Result<Vec<Document>, Error> {
-    // The scanner looks behind a backslash without asking whether the text goes on.
-    let ended = text.ends_with('\\').then(|| format!("{text}\n"));
-    let text = ended.as_deref().unwrap_or(text);
-    // It also gives up with a panic on a few texts that are not YAML, e.g. `[!!str,]`.
-    std::panic::catch_unwind(|| documents(text, dialect)).unwrap_or_else(|_| {
-        Err(Error { line: 1, column: 1, message: "the document cannot be read as YAML".to_owned() })
-    })
-}
-
-fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, Error> {
-    let mut input = text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes();
-    let mut parser = Parser::new();
-    // Left to guess, the reader takes every text that begins with byte 0xEF for a broken mark.
-    parser.set_encoding(Encoding::Utf8);
-    parser.set_input_string(&mut input);
-    let mut composer = Composer { parser, dialect, anchors: HashMap::new(), work: Work::default() };
     let mut documents = Vec::new();
-    loop {
-        let (event, _) = composer.next()?;
-        match event {
-            EventData::DocumentStart { .. } => {
-                composer.anchors.clear();
-                composer.work = Work::default();
-                let (event, mark) = composer.next()?;
-                let line = position(mark).0;
-                let (node, _) = composer.node(event, mark, 0)?;
-                documents.push(Document { value: node, line });
-            }
-            EventData::StreamEnd => return Ok(documents),
-            _ => {}
-        }
+    let mut parser = Parser::new(text, dialect)?;
+    while let Some(document) = parser.document()? {
+        documents.push(document);
     }
+    Ok(documents)
 }
 
-/// How much has been made of a document, and how much of that through aliases.
+/// Reads the first document of a stream, and nothing behind it; `None` when there is none.
 ///
-/// Source: `decoder.unmarshal`, go-yaml v3 `decode.go`.
-#[derive(Debug, Default)]
-struct Work {
-    nodes: usize,
-    aliased: usize,
+/// # Errors
+///
+/// As [`parse`] has them.
+pub fn parse_first(text: &str, dialect: Dialect) -> Result<Option<Document>, Error> {
+    Parser::new(text, dialect)?.document()
 }
 
-impl Work {
-    #[expect(clippy::cast_precision_loss, reason = "a ratio of counts far below 2^52")]
-    fn is_excessive(&self) -> bool {
-        const FEW: f64 = 400_000.0;
-        const MANY: f64 = 4_000_000.0;
-        let nodes = self.nodes as f64;
-        let allowed = if nodes <= FEW {
-            0.99
-        } else if nodes >= MANY {
-            0.10
-        } else {
-            0.99 - 0.89 * (nodes - FEW) / (MANY - FEW)
-        };
-        self.aliased > 100 && self.nodes > 1000 && self.aliased as f64 / nodes > allowed
-    }
-}
-
-struct Composer<'a> {
-    parser: Parser<&'a mut &'a [u8]>,
+/// Makes nodes of tokens.
+///
+/// Source: `parserc.go`, go-yaml v3.0.4.
+struct Parser<'a> {
+    scanner: Scanner<'a>,
     dialect: Dialect,
-    /// Values by anchor, with the number of nodes in each.
-    anchors: HashMap<String, (Value, usize)>,
-    work: Work,
+    /// Handles and prefixes of tags, besides `!` and `!!`.
+    tags: Vec<(String, String)>,
+    anchors: Anchors,
+    started: bool,
 }
 
-impl Composer<'_> {
-    fn next(&mut self) -> Result<(EventData, Mark), Error> {
-        match self.parser.parse() {
-            Ok(event) => Ok((event.data, event.start_mark)),
-            Err(err) => {
-                let (line, column) = position(err.problem_mark().unwrap_or_default());
-                let message = match err.context() {
-                    Some(context) => format!("{}, {context}", err.problem()),
-                    None => err.problem().to_owned(),
-                };
-                Err(Error { line, column, message })
+/// What stands before the content of a node.
+#[derive(Default)]
+struct Properties {
+    anchor: Option<String>,
+    tag: Option<String>,
+    mark: Option<Mark>,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, dialect: Dialect) -> Result<Self, Error> {
+        text::check(text)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Ok(Self {
+            scanner: Scanner::new(text),
+            dialect,
+            tags: Vec::new(),
+            anchors: Anchors::default(),
+            started: false,
+        })
+    }
+
+    fn document(&mut self) -> Result<Option<Document>, Error> {
+        let implicit = !std::mem::replace(&mut self.started, true);
+        if !implicit {
+            while self.scanner.peek()?.kind == TokenKind::DocumentEnd {
+                self.scanner.skip()?;
+            }
+        }
+        self.anchors = Anchors::default();
+        self.tags.clear();
+        let kind = &self.scanner.peek()?.kind;
+        let explicit = matches!(
+            kind,
+            TokenKind::VersionDirective { .. }
+                | TokenKind::TagDirective { .. }
+                | TokenKind::DocumentStart
+        );
+        if *kind == TokenKind::StreamEnd {
+            return Ok(None);
+        }
+        if explicit || !implicit {
+            self.directives()?;
+            let token = self.scanner.next()?;
+            if token.kind != TokenKind::DocumentStart {
+                return Err(Error::at(token.mark, "did not find expected <document start> (---)"));
+            }
+        }
+        let token = self.scanner.peek()?;
+        let line = token.mark.line();
+        let empty = matches!(
+            token.kind,
+            TokenKind::VersionDirective { .. }
+                | TokenKind::TagDirective { .. }
+                | TokenKind::DocumentStart
+                | TokenKind::DocumentEnd
+                | TokenKind::StreamEnd
+        );
+        let node = if empty && (explicit || !implicit) {
+            missing(token.mark)
+        } else {
+            self.node(true, false, 0)?
+        };
+        if self.scanner.peek()?.kind == TokenKind::DocumentEnd {
+            self.scanner.skip()?;
+        }
+        if self.dialect == Dialect::Kyaml {
+            self.scanner.look_ahead()?;
+        }
+        Ok(Some(Document { node, line }))
+    }
+
+    fn directives(&mut self) -> Result<(), Error> {
+        let mut versioned = false;
+        loop {
+            match &self.scanner.peek()?.kind {
+                TokenKind::VersionDirective { major, minor } => {
+                    let version = (*major, *minor);
+                    let mark = self.scanner.skip()?;
+                    if std::mem::replace(&mut versioned, true) {
+                        return Err(Error::at(mark, "found duplicate %YAML directive"));
+                    }
+                    if version != (1, 1) {
+                        return Err(Error::at(mark, "found incompatible YAML document"));
+                    }
+                }
+                TokenKind::TagDirective { handle, prefix } => {
+                    let tag = ((*handle).to_owned(), prefix.clone().into_owned());
+                    let mark = self.scanner.skip()?;
+                    if self.tags.iter().any(|(handle, _)| *handle == tag.0) {
+                        return Err(Error::at(mark, "found duplicate %TAG directive"));
+                    }
+                    self.tags.push(tag);
+                }
+                _ => return Ok(()),
             }
         }
     }
 
-    /// Makes the value of a node, and returns it with the number of nodes in it.
-    fn node(
-        &mut self,
-        event: EventData,
-        mark: Mark,
-        depth: usize,
-    ) -> Result<(Value, usize), Error> {
+    /// Reads a node. Where an indentless sequence may stand, it is a value or key of a block mapping.
+    fn node(&mut self, block: bool, indentless: bool, depth: usize) -> Result<Node, Error> {
+        let token = self.scanner.peek()?;
+        let mark = token.mark;
         if depth > MAX_DEPTH {
-            return Err(error(mark, format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(Error::at(mark, format!("nested deeper than {MAX_DEPTH} levels")));
         }
-        self.work.nodes += 1;
-        let (anchor, value, size) = match event {
-            EventData::Alias { anchor } => return self.alias(&anchor, mark),
-            EventData::Scalar { anchor, tag, value, style, .. } => {
-                (anchor, self.scalar(tag.as_deref(), value, style, mark)?, 1)
+        if let TokenKind::Alias(name) = token.kind {
+            self.scanner.skip()?;
+            return self.anchors.resolve(name, MAX_DEPTH - depth, mark);
+        }
+        let properties = self.properties()?;
+        let mark = properties.mark.unwrap_or(mark);
+        let anchor = properties.anchor.map(|name| self.anchors.open(name));
+        let tag = properties.tag;
+        let tag = tag.as_deref();
+        let nested = match self.scanner.peek()?.kind {
+            TokenKind::BlockEntry if indentless => {
+                Some(Self::indentless_sequence as Collection<'a>)
             }
-            EventData::SequenceStart { anchor, .. } => {
-                let (value, size) = self.sequence(depth)?;
-                (anchor, value, size)
+            TokenKind::FlowSequenceStart => Some(Self::flow_sequence as Collection<'a>),
+            TokenKind::FlowMappingStart => Some(Self::flow_mapping as Collection<'a>),
+            TokenKind::BlockSequenceStart if block => Some(Self::block_sequence as Collection<'a>),
+            TokenKind::BlockMappingStart if block => Some(Self::block_mapping as Collection<'a>),
+            _ => None,
+        };
+        let node = if let Some(read) = nested {
+            self.anchors.count(mark)?;
+            let mut node = read(self, mark, depth + 1)?;
+            match &mut node {
+                Node::Sequence(sequence) => sequence.null = tag == Some(NULL),
+                Node::Mapping(mapping) => mapping.null = tag == Some(NULL),
+                Node::Scalar(_) => {}
             }
-            EventData::MappingStart { anchor, .. } => {
-                let (value, size) = self.mapping(depth)?;
-                (anchor, value, size)
-            }
-            _ => return Err(error(mark, "expected a value")),
+            node
+        } else if let TokenKind::Scalar { .. } = self.scanner.peek()?.kind {
+            let Token { kind: TokenKind::Scalar { value, style }, .. } = self.scanner.next()?
+            else {
+                return Err(Error::at(mark, "did not find expected node content"));
+            };
+            self.scalar(value.into_owned(), style, tag, mark)?.into()
+        } else if anchor.is_some() || tag.is_some() {
+            self.scalar(String::new(), Style::Plain, tag, mark)?.into()
+        } else {
+            let token = self.scanner.peek()?;
+            return Err(Error::at(token.mark, unexpected(&token.kind)));
         };
         if let Some(anchor) = anchor {
-            self.anchors.insert(anchor, (value.clone(), size));
+            self.anchors.close(anchor, &node);
         }
-        Ok((value, size))
+        Ok(node)
     }
 
-    fn alias(&mut self, anchor: &str, mark: Mark) -> Result<(Value, usize), Error> {
-        let Some((_, size)) = self.anchors.get(anchor) else {
-            return Err(error(mark, format!("unknown anchor '{anchor}' referenced")));
-        };
-        // Counted before it is copied, so that a bomb is refused rather than built.
-        self.work.nodes += size;
-        self.work.aliased += size;
-        if self.work.is_excessive() {
-            return Err(error(mark, "document contains excessive aliasing"));
-        }
-        Ok(self.anchors[anchor].clone())
-    }
-
-    fn sequence(&mut self, depth: usize) -> Result<(Value, usize), Error> {
-        let mut items = Vec::new();
-        let mut size = 1;
+    fn properties(&mut self) -> Result<Properties, Error> {
+        let mut properties = Properties::default();
         loop {
-            let (event, mark) = self.next()?;
-            if matches!(event, EventData::SequenceEnd) {
-                return Ok((Value::Array(items), size));
-            }
-            let (item, nodes) = self.node(event, mark, depth + 1)?;
-            items.push(item);
-            size += nodes;
-        }
-    }
-
-    fn mapping(&mut self, depth: usize) -> Result<(Value, usize), Error> {
-        let mut map = Map::new();
-        let mut merges: Vec<Value> = Vec::new();
-        let mut size = 1;
-        loop {
-            let (event, mark) = self.next()?;
-            if matches!(event, EventData::MappingEnd) {
-                break;
-            }
-            let key = self.key(event, mark)?;
-            let (event, value_mark) = self.next()?;
-            let (value, nodes) = self.node(event, value_mark, depth + 1)?;
-            size += nodes + 1;
-            match key {
-                Key::Merge => merges.extend(sources(value, value_mark)?),
-                Key::Text(key) if map.contains_key(&key) => {
-                    return Err(error(mark, format!("key {key:?} is already set in this mapping")));
+            let token = self.scanner.peek()?;
+            let mark = token.mark;
+            match &token.kind {
+                TokenKind::Anchor(name) if properties.anchor.is_none() => {
+                    properties.anchor = Some((*name).to_owned());
                 }
-                Key::Text(key) => {
-                    map.insert(key, value);
+                TokenKind::Tag { handle, suffix } if properties.tag.is_none() => {
+                    properties.tag = Some(match *handle {
+                        "" => suffix.clone().into_owned(),
+                        handle => {
+                            let prefix = self.tags.iter().find(|(own, _)| own == handle);
+                            let prefix = match (prefix, handle) {
+                                (Some((_, prefix)), _) => prefix,
+                                (None, "!") => "!",
+                                (None, "!!") => PREFIX,
+                                _ => return Err(Error::at(mark, "found undefined tag handle")),
+                            };
+                            format!("{prefix}{suffix}")
+                        }
+                    });
                 }
+                _ => return Ok(properties),
             }
+            self.scanner.skip()?;
+            properties.mark.get_or_insert(mark);
         }
-        // What the mapping says itself wins, then what is merged first.
-        for source in merges {
-            if let Value::Object(source) = source {
-                for (key, value) in source {
-                    map.entry(key).or_insert(value);
-                }
-            }
-        }
-        Ok((Value::Object(map), size))
-    }
-
-    fn key(&mut self, event: EventData, mark: Mark) -> Result<Key, Error> {
-        let text = match event {
-            EventData::Scalar { anchor, tag, value, style, .. } => {
-                let plain = style == ScalarStyle::Plain && tag.is_none();
-                let key = if plain { self.plain_key(value, mark)? } else { Key::Text(value) };
-                if let (Some(anchor), Key::Text(text)) = (anchor, &key) {
-                    self.anchors.insert(anchor, (Value::String(text.clone()), 1));
-                }
-                return Ok(key);
-            }
-            EventData::Alias { anchor } => self.alias(&anchor, mark)?.0,
-            _ => return Err(error(mark, "a key has to be a scalar")),
-        };
-        match text {
-            Value::String(text) => Ok(Key::Text(text)),
-            Value::Bool(_) | Value::Number(_) => Ok(Key::Text(text.to_string())),
-            _ => Err(error(mark, "a key has to be a scalar")),
-        }
-    }
-
-    /// JSON has only text for keys: sigs.k8s.io/yaml takes that of the value, kyaml the one written.
-    fn plain_key(&self, text: String, mark: Mark) -> Result<Key, Error> {
-        Ok(Key::Text(match (resolve(&text, self.dialect), self.dialect) {
-            (Scalar::Merge, _) => return Ok(Key::Merge),
-            (Scalar::Bool(value), Dialect::Sigs) => value.to_string(),
-            (Scalar::Int(value), Dialect::Sigs) => value.to_string(),
-            (Scalar::Uint(value), Dialect::Sigs) => value.to_string(),
-            (Scalar::Null, Dialect::Sigs) => return Err(error(mark, "a key must not be null")),
-            _ => text,
-        }))
     }
 
     fn scalar(
-        &self,
+        &mut self,
+        value: String,
+        style: Style,
         tag: Option<&str>,
-        text: String,
-        style: ScalarStyle,
         mark: Mark,
-    ) -> Result<Value, Error> {
-        let resolved = match tag {
-            None | Some("!") if style != ScalarStyle::Plain => Scalar::Text,
-            None => resolve(&text, self.dialect),
-            Some("tag:yaml.org,2002:null") => Scalar::Null,
-            Some("tag:yaml.org,2002:float") => match resolve(&text, self.dialect) {
-                Scalar::Text => {
-                    return Err(error(mark, format!("cannot read {text:?} as a float")));
-                }
-                number => number,
-            },
-            Some(tag @ ("tag:yaml.org,2002:int" | "tag:yaml.org,2002:bool")) => {
-                match (resolve(&text, self.dialect), tag.ends_with("int")) {
-                    (value @ (Scalar::Int(_) | Scalar::Uint(_)), true)
-                    | (value @ Scalar::Bool(_), false) => value,
-                    _ => {
-                        let kind = tag.rsplit(':').next().unwrap_or_default();
-                        return Err(error(mark, format!("cannot read {text:?} as {kind}")));
-                    }
-                }
-            }
-            Some(_) => Scalar::Text,
+    ) -> Result<Scalar, Error> {
+        self.anchors.count(mark)?;
+        let (tag, tagged) = match tag {
+            Some(tag) if tag != "!" || self.dialect == Dialect::Sigs => (short(tag), true),
+            // To kyaml a tag of `!` alone says nothing.
+            _ if style != Style::Plain => (Tag::Str, false),
+            _ => (implicit(&value, self.dialect), false),
         };
-        Ok(match resolved {
-            Scalar::Null => Value::Null,
-            Scalar::Bool(value) => Value::Bool(value),
-            Scalar::Int(value) => Value::from(value),
-            Scalar::Uint(value) => Value::from(value),
-            Scalar::Float(value) => number::from_float(value)
-                .ok_or_else(|| error(mark, format!("JSON has no value for {text}")))?,
-            Scalar::Timestamp if self.dialect == Dialect::Kyaml => {
-                Value::String(timestamp(&text).unwrap_or(text))
+        Ok(Scalar { value, tag, tagged, style, mark })
+    }
+
+    fn block_sequence(&mut self, mark: Mark, depth: usize) -> Result<Node, Error> {
+        self.scanner.skip()?;
+        let mut items = Vec::new();
+        loop {
+            let token = self.scanner.next()?;
+            match token.kind {
+                TokenKind::BlockEntry => {
+                    let next = self.scanner.peek()?;
+                    let empty = matches!(next.kind, TokenKind::BlockEntry | TokenKind::BlockEnd);
+                    items.push(if empty {
+                        missing(token.mark)
+                    } else {
+                        self.node(true, false, depth)?
+                    });
+                }
+                TokenKind::BlockEnd => {
+                    return Ok(Sequence { items, mark, ..Sequence::default() }.into());
+                }
+                _ => {
+                    return Err(Error::at(
+                        token.mark,
+                        format!(
+                            "did not find expected '-' of the list that begins at line {}; check \
+                             the indentation",
+                            mark.line()
+                        ),
+                    ));
+                }
             }
-            Scalar::Timestamp | Scalar::Merge | Scalar::Text => Value::String(text),
-        })
+        }
+    }
+
+    fn indentless_sequence(&mut self, mark: Mark, depth: usize) -> Result<Node, Error> {
+        let mut items = Vec::new();
+        while self.scanner.peek()?.kind == TokenKind::BlockEntry {
+            let entry = self.scanner.skip()?;
+            let empty = matches!(
+                self.scanner.peek()?.kind,
+                TokenKind::BlockEntry | TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd
+            );
+            items.push(if empty { missing(entry) } else { self.node(true, false, depth)? });
+        }
+        Ok(Sequence { items, mark, ..Sequence::default() }.into())
+    }
+
+    fn block_mapping(&mut self, mark: Mark, depth: usize) -> Result<Node, Error> {
+        self.scanner.skip()?;
+        let mut mapping = Mapping { mark, ..Mapping::default() };
+        let mut merged = Vec::new();
+        loop {
+            let token = self.scanner.peek()?;
+            let at = token.mark;
+            let key = match token.kind {
+                TokenKind::Key => {
+                    self.scanner.skip()?;
+                    let empty = matches!(
+                        self.scanner.peek()?.kind,
+                        TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd
+                    );
+                    if empty { missing(at) } else { self.node(true, true, depth)? }
+                }
+                TokenKind::BlockEnd => {
+                    self.scanner.skip()?;
+                    merge(&mut mapping, merged);
+                    return Ok(mapping.into());
+                }
+                _ => {
+                    return Err(Error::at(
+                        at,
+                        format!(
+                            "did not find expected key of the mapping that begins at line {}; \
+                             check the indentation",
+                            mark.line()
+                        ),
+                    ));
+                }
+            };
+            let key = key_of(key, at)?;
+            let token = self.scanner.peek()?;
+            let value_mark = token.mark;
+            let value = if token.kind == TokenKind::Value {
+                self.scanner.skip()?;
+                let empty = matches!(
+                    self.scanner.peek()?.kind,
+                    TokenKind::Key | TokenKind::Value | TokenKind::BlockEnd
+                );
+                if empty { missing(value_mark) } else { self.node(true, true, depth)? }
+            } else {
+                missing(value_mark)
+            };
+            self.entry(&mut mapping, &mut merged, key, value)?;
+        }
+    }
+
+    fn flow_sequence(&mut self, mark: Mark, depth: usize) -> Result<Node, Error> {
+        self.scanner.skip()?;
+        let mut items = Vec::new();
+        loop {
+            if self.flow_ends(&TokenKind::FlowSequenceEnd, items.is_empty(), mark)? {
+                break;
+            }
+            if self.scanner.peek()?.kind == TokenKind::Key {
+                items.push(self.flow_pair(depth + 1)?);
+            } else {
+                items.push(self.node(false, false, depth)?);
+            }
+        }
+        Ok(Sequence { items, flow: true, mark, ..Sequence::default() }.into())
+    }
+
+    /// Reads what comes between the elements of a flow collection, and says whether it ends.
+    fn flow_ends(&mut self, end: &TokenKind<'a>, first: bool, mark: Mark) -> Result<bool, Error> {
+        let token = self.scanner.peek()?;
+        if token.kind == *end {
+            self.scanner.skip()?;
+            return Ok(true);
+        }
+        if first {
+            return Ok(false);
+        }
+        if token.kind != TokenKind::FlowEntry {
+            let close = if *end == TokenKind::FlowMappingEnd { '}' } else { ']' };
+            return Err(Error::at(
+                token.mark,
+                format!(
+                    "did not find expected ',' or '{close}' of the collection that begins at line \
+                     {}, column {}",
+                    mark.line(),
+                    mark.column()
+                ),
+            ));
+        }
+        self.scanner.skip()?;
+        let closes = self.scanner.peek()?.kind == *end;
+        if closes {
+            self.scanner.skip()?;
+        }
+        Ok(closes)
+    }
+
+    /// Reads a mapping of one key that stands in a flow sequence without braces.
+    fn flow_pair(&mut self, depth: usize) -> Result<Node, Error> {
+        let mark = self.scanner.skip()?;
+        let token = self.scanner.peek()?;
+        let empty = matches!(
+            token.kind,
+            TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowSequenceEnd
+        );
+        let key = if empty { missing(mark) } else { self.node(false, false, depth)? };
+        let value = self.flow_value(&TokenKind::FlowSequenceEnd, depth)?;
+        let mut mapping = Mapping { flow: true, mark, ..Mapping::default() };
+        let mut merged = Vec::new();
+        self.entry(&mut mapping, &mut merged, key_of(key, mark)?, value)?;
+        merge(&mut mapping, merged);
+        Ok(mapping.into())
+    }
+
+    /// Reads the value of a key in a flow collection.
+    fn flow_value(&mut self, end: &TokenKind<'a>, depth: usize) -> Result<Node, Error> {
+        let token = self.scanner.peek()?;
+        let mark = token.mark;
+        if token.kind != TokenKind::Value {
+            return Ok(missing(mark));
+        }
+        self.scanner.skip()?;
+        let token = self.scanner.peek()?;
+        if token.kind == TokenKind::FlowEntry || token.kind == *end {
+            return Ok(missing(mark));
+        }
+        self.node(false, false, depth)
+    }
+
+    fn flow_mapping(&mut self, mark: Mark, depth: usize) -> Result<Node, Error> {
+        self.scanner.skip()?;
+        let mut mapping = Mapping { flow: true, mark, ..Mapping::default() };
+        let mut merged = Vec::new();
+        let mut first = true;
+        while !self.flow_ends(&TokenKind::FlowMappingEnd, first, mark)? {
+            first = false;
+            let token = self.scanner.peek()?;
+            let at = token.mark;
+            let (key, value) = if token.kind == TokenKind::Key {
+                self.scanner.skip()?;
+                let empty = matches!(
+                    self.scanner.peek()?.kind,
+                    TokenKind::Value | TokenKind::FlowEntry | TokenKind::FlowMappingEnd
+                );
+                let key = if empty { missing(at) } else { self.node(false, false, depth)? };
+                (key_of(key, at)?, self.flow_value(&TokenKind::FlowMappingEnd, depth)?)
+            } else {
+                let key = key_of(self.node(false, false, depth)?, at)?;
+                (key, missing(at))
+            };
+            self.entry(&mut mapping, &mut merged, key, value)?;
+        }
+        merge(&mut mapping, merged);
+        Ok(mapping.into())
+    }
+
+    /// Adds a key and its value to a mapping, or to what is merged into it.
+    fn entry(
+        &mut self,
+        mapping: &mut Mapping,
+        merged: &mut Vec<Mapping>,
+        key: Scalar,
+        value: Node,
+    ) -> Result<(), Error> {
+        if key.tag != Tag::Merge {
+            mapping.entries.push((key, value));
+            return Ok(());
+        }
+        if !merged.is_empty() && self.dialect == Dialect::Kyaml {
+            return Err(Error::at(key.mark, "duplicate merge key"));
+        }
+        let wrong = || Error::at(key.mark, "a merge (<<) needs a mapping or a list of mappings");
+        match value {
+            Node::Mapping(source) => merged.push(source),
+            Node::Sequence(sources) => {
+                for source in sources.items {
+                    let Node::Mapping(source) = source else { return Err(wrong()) };
+                    merged.push(source);
+                }
+            }
+            Node::Scalar(_) => return Err(wrong()),
+        }
+        Ok(())
     }
 }
 
-enum Key {
-    Merge,
-    Text(String),
+type Collection<'a> = fn(&mut Parser<'a>, Mark, usize) -> Result<Node, Error>;
+
+const PREFIX: &str = "tag:yaml.org,2002:";
+const NULL: &str = "tag:yaml.org,2002:null";
+
+/// A value that is not there.
+fn missing(mark: Mark) -> Node {
+    Scalar { tag: Tag::Null, mark, ..Scalar::default() }.into()
 }
 
-/// Returns the mappings that a merge key names, the first of which wins.
-fn sources(value: Value, mark: Mark) -> Result<Vec<Value>, Error> {
-    match value {
-        Value::Object(_) => Ok(vec![value]),
-        Value::Array(items) if items.iter().all(Value::is_object) => Ok(items),
-        _ => Err(error(mark, "a merge needs a mapping or a list of mappings")),
+/// Returns the tag that a written one stands for.
+fn short(tag: &str) -> Tag {
+    match tag.strip_prefix(PREFIX) {
+        Some("null") => Tag::Null,
+        Some("bool") => Tag::Bool,
+        Some("int") => Tag::Int,
+        Some("float") => Tag::Float,
+        Some("str") => Tag::Str,
+        Some("timestamp") => Tag::Timestamp,
+        Some("binary") => Tag::Binary,
+        Some("merge") => Tag::Merge,
+        Some("seq") => Tag::Seq,
+        Some("map") => Tag::Map,
+        _ => Tag::Other,
     }
 }
 
-fn error(mark: Mark, message: impl Into<String>) -> Error {
-    let (line, column) = position(mark);
-    Error { line, column, message: message.into() }
+/// Returns the tag of a plain scalar.
+fn implicit(value: &str, dialect: Dialect) -> Tag {
+    match resolve(value, dialect) {
+        Meaning::Null => Tag::Null,
+        Meaning::Bool(_) => Tag::Bool,
+        Meaning::Int(_) | Meaning::Uint(_) => Tag::Int,
+        Meaning::Float(_) => Tag::Float,
+        Meaning::Timestamp => Tag::Timestamp,
+        Meaning::Merge => Tag::Merge,
+        Meaning::Text => Tag::Str,
+    }
 }
 
-fn position(mark: Mark) -> (usize, usize) {
-    let one = |zero: u64| usize::try_from(zero).unwrap_or(usize::MAX).saturating_add(1);
-    (one(mark.line), one(mark.column))
+fn key_of(key: Node, mark: Mark) -> Result<Scalar, Error> {
+    match key {
+        Node::Scalar(key) => Ok(key),
+        Node::Mapping(_) => Err(Error::at(
+            mark,
+            "a mapping cannot be a key; quote text that begins with {, e.g. \"{{ template }}\"",
+        )),
+        Node::Sequence(_) => {
+            Err(Error::at(mark, "a list cannot be a key; quote text that begins with ["))
+        }
+    }
+}
+
+/// Adds the keys of other mappings below those of this one; the first source wins.
+fn merge(mapping: &mut Mapping, sources: Vec<Mapping>) {
+    if sources.is_empty() {
+        return;
+    }
+    let mut known: std::collections::HashSet<String> =
+        mapping.entries.iter().map(|(key, _)| key.value.clone()).collect();
+    for source in sources {
+        for (key, value) in source.entries {
+            if known.insert(key.value.clone()) {
+                mapping.entries.push((key, value));
+            }
+        }
+    }
+}
+
+/// Says what is wrong with a token where a node is expected.
+fn unexpected(kind: &TokenKind<'_>) -> &'static str {
+    match kind {
+        TokenKind::BlockEntry => "a list cannot begin here; put it on a line of its own",
+        TokenKind::FlowSequenceEnd | TokenKind::FlowMappingEnd => {
+            "found a bracket that was not opened"
+        }
+        TokenKind::StreamEnd => "the text ends where a value is expected",
+        _ => "did not find expected node content",
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-    use crate::to_string;
-
-    fn one(text: &str) -> Value {
-        parse_documents(text).unwrap().remove(0)
-    }
-
-    #[test]
-    fn reads_a_stream_and_leaves_out_empty_documents() {
-        let documents = parse_documents("# nothing\n---\na: 1\n---\n---\n- b\n").unwrap();
-        assert_eq!(documents, [json!({ "a": 1 }), json!(["b"])]);
-    }
-
-    #[test]
-    fn merges_mappings_below_what_is_said_itself() {
-        let value = one("base: &b {x: 1, z: 2}\nother: {<<: *b, z: 3}\n");
-        assert_eq!(value["other"], json!({ "x": 1, "z": 3 }));
-        let value = one("a: &a {x: 1}\nb: &b {x: 2, z: 2}\nc:\n  <<: [*a, *b]\n");
-        assert_eq!(value["c"], json!({ "x": 1, "z": 2 }));
-    }
-
-    #[test]
-    fn types_keys_as_the_dialect_has_them() {
-        assert_eq!(one("on: push\n0x10: a\n"), json!({ "true": "push", "16": "a" }));
-        let kyaml = parse("on: push\n0x10: a\n", Dialect::Kyaml).unwrap().remove(0).value;
-        assert_eq!(kyaml, json!({ "on": "push", "0x10": "a" }));
-    }
-
-    #[test]
-    fn names_the_place_of_an_error() {
-        for (text, line, part) in [
-            ("a: 1\nb: [\n", 3, "flow"),
-            ("a: 1\na: 2\n", 2, "already set"),
-            ("a: *b\n", 1, "unknown anchor"),
-            ("a: b: c\n", 1, "mapping values are not allowed"),
-            ("a: .inf\n", 1, "no value"),
-            ("a: \"\\", 2, "end of stream"),
-            ("[!!str,]", 1, "cannot be read"),
-        ] {
-            let error = parse_documents(text).unwrap_err();
-            assert_eq!(error.line, line, "{text}: {error}");
-            assert!(error.message.contains(part), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn refuses_bombs_and_bottomless_nesting() {
-        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for level in 1..9 {
-            let items = vec![format!("*a{}", level - 1); 9].join(", ");
-            bomb.extend([format!("a{level}: &a{level} [{items}]\n")]);
-        }
-        assert!(parse_documents(&bomb).unwrap_err().message.contains("excessive aliasing"));
-        let deep = "[".repeat(5000);
-        assert!(parse_documents(&deep).unwrap_err().message.contains("nested deeper"));
-    }
-
-    fn values() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_filter_map("finite", number::from_float),
-            ".{0,12}".prop_map(Value::from),
-            "[a-z0-9:#\\- \n'\"]{0,12}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::vec((".{0,6}", inner), 0..4)
-                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn reads_back_what_was_written(value in values()) {
-            let text = to_string(&value);
-            let read = parse(&text, Dialect::Sigs).map(|mut documents| documents.remove(0).value);
-            prop_assert_eq!(read.as_ref(), Ok(&value), "{}", text);
-        }
-
-        #[test]
-        fn does_not_panic(text in "[ -~\n\t&*!|>é]{0,64}") {
-            let _ = parse(&text, Dialect::Kyaml);
-        }
-    }
-}
+mod tests;

@@ -24,12 +24,33 @@ pub(crate) fn resolve(text: &str, dialect: Dialect) -> Scalar {
     let Some(first) = text.bytes().next() else { return Scalar::Null };
     match first {
         b'0'..=b'9' | b'+' | b'-' => number(text).unwrap_or_else(|| word(text, dialect)),
+        // No other word begins otherwise.
+        b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' | b'<' => {
+            word(text, dialect)
+        }
         b'.' => match word(text, dialect) {
-            Scalar::Text => float(text).map_or(Scalar::Text, Scalar::Float),
+            Scalar::Text => float(&without_separators(text)).map_or(Scalar::Text, Scalar::Float),
             special => special,
         },
-        _ => word(text, dialect),
+        _ => Scalar::Text,
     }
+}
+
+/// Removes underscores that stand between digits.
+fn without_separators(text: &str) -> String {
+    let is_digit = |at: Option<usize>| {
+        at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit)
+    };
+    let separates = |at: usize| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1));
+    let kept = text.char_indices().filter(|&(at, char)| char != '_' || !separates(at));
+    kept.map(|(_, char)| char).collect()
+}
+
+/// Says whether text without quotes would be read as another type, now or by YAML 1.1.
+pub fn is_ambiguous(text: &str, dialect: Dialect) -> bool {
+    let old_bool =
+        || dialect == Dialect::Kyaml && matches!(resolve(text, Dialect::Sigs), Scalar::Bool(_));
+    resolve(text, dialect) != Scalar::Text || is_base_60(text) || old_bool()
 }
 
 fn word(text: &str, dialect: Dialect) -> Scalar {
@@ -53,6 +74,9 @@ fn word(text: &str, dialect: Dialect) -> Scalar {
 fn number(text: &str) -> Option<Scalar> {
     if timestamp(text).is_some() {
         return Some(Scalar::Timestamp);
+    }
+    if !text.contains('_') {
+        return integer(text).or_else(|| float(text).map(Scalar::Float));
     }
     let plain: String = text.chars().filter(|c| *c != '_').collect();
     integer(&plain).or_else(|| float(&plain).map(Scalar::Float))
@@ -187,7 +211,7 @@ fn days(year: u32, month: u32) -> u32 {
 }
 
 /// Returns whether YAML 1.1 would read the text as a number of base 60, e.g. `12:30:45`.
-pub(crate) fn is_base_60(text: &str) -> bool {
+fn is_base_60(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let mut parts = unsigned.split(':');
     let whole = parts.next().unwrap_or_default();

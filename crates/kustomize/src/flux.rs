@@ -192,15 +192,14 @@ fn has_yaml_extension(name: &str) -> bool {
 
 fn check_objects(tree: &dyn Tree, path: &str) -> Result<(), GenerateError> {
     let text = String::from_utf8_lossy(&tree.read(path)?).into_owned();
-    let documents = goyaml::parse(&text, goyaml::Dialect::Kyaml)
+    let documents = goyaml::parse_values(&text, goyaml::Dialect::Kyaml)
         .map_err(|source| GenerateError::Yaml { path: path.to_owned(), source })?;
-    for document in documents.iter().filter(|document| !document.value.is_null()) {
-        let object = &document.value;
+    for (index, object) in documents.iter().enumerate().filter(|(_, object)| !object.is_null()) {
         let kind = object["kind"].as_str().unwrap_or_default();
         let named = object["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
         if kind.is_empty() || !(named || kind.ends_with("List")) {
             let field = if kind.is_empty() { "kind" } else { "metadata.name" };
-            let reason = format!("missing {field} in the object at line {}", document.line);
+            let reason = format!("missing {field} in object {}", index + 1);
             return Err(GenerateError::Object { path: path.to_owned(), reason });
         }
     }

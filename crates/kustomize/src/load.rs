@@ -50,10 +50,9 @@ pub(crate) fn file(
 
 /// Reads the objects of a text.
 pub(crate) fn objects(text: &str, path: &str) -> Result<Vec<Resource>, Problem> {
-    let documents = goyaml::parse(&text.replace("\r\n", "\n"), goyaml::Dialect::Kyaml)
+    let documents = goyaml::parse_values(&text.replace("\r\n", "\n"), goyaml::Dialect::Kyaml)
         .map_err(|source| Problem::Yaml { path: path.to_owned(), source })?;
-    let mut queue: std::collections::VecDeque<Value> =
-        documents.into_iter().map(|document| document.value).collect();
+    let mut queue: std::collections::VecDeque<Value> = documents.into_iter().collect();
     let mut objects = Vec::new();
     while let Some(value) = queue.pop_front() {
         if value.is_null() {

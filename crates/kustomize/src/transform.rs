@@ -67,11 +67,11 @@ fn patch(context: &Context<'_>, entry: &Patch, all: &mut Resources) -> Result<()
         (true, false) => (entry.patch.clone(), "an inline patch"),
         _ => return Err(Problem::rule("a patch needs exactly one of path and patch")),
     };
-    let documents = goyaml::parse(&text, goyaml::Dialect::Kyaml)
+    let documents = goyaml::parse_values(&text, goyaml::Dialect::Kyaml)
         .map_err(|source| Problem::Yaml { path: shown.to_owned(), source })?;
     let matcher = entry.target.as_ref().map(Matcher::new).transpose()?;
-    let first = documents.iter().find(|document| !document.value.is_null());
-    if let Some(operations) = first.and_then(|first| json6902::operations(&first.value)) {
+    let first = documents.iter().find(|document| !document.is_null());
+    if let Some(operations) = first.and_then(json6902::operations) {
         let matcher = matcher.ok_or_else(|| Problem::rule("a JSON patch needs a target"))?;
         for item in all.items_mut().iter_mut().filter(|item| matcher.selects(item)) {
             item.remember_id();
