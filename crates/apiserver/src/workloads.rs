@@ -1,19 +1,55 @@
 //! Simulated workloads: what the controllers, scheduler and kubelets of a cluster would report.
 //!
 //! [`run`] is an ordinary client of a Kubernetes API: it watches workloads, creates the objects
-//! that they own and writes their status. No container is started.
+//! that they own, writes their status and records events. No container is started, so everything is
+//! ready as soon as it was seen. The cluster has one node, [`NODE`], and one storage class.
 //!
-//! The annotation [`OUTCOME`] on a pod, a pod template, a Job, a PersistentVolumeClaim, a Service
-//! or an Ingress decides what becomes of it:
+//! | kind | what happens |
+//! |---|---|
+//! | Deployment, ReplicaSet, StatefulSet, DaemonSet | rolls out pod by pod, keeps revisions |
+//! | Job | pods run once; `ttlSecondsAfterFinished` is observed |
+//! | Pod | is scheduled, gets an address, starts |
+//! | PersistentVolumeClaim | is bound to a volume made for it, which goes with it |
+//! | Service, Ingress | get an address and endpoints |
+//! | HorizontalPodAutoscaler | keeps its target between its bounds |
+//! | PodDisruptionBudget | counts the pods that it protects |
+//! | Namespace | has the service account `default` |
+//!
+//! CronJobs start no jobs by themselves; `kubectl create job --from=cronjob/…` works.
+//!
+//! The annotation [`OUTCOME`] on a pod, a pod template, a PersistentVolumeClaim, a Service or an
+//! Ingress decides what becomes of it:
 //!
 //! | value | outcome |
 //! |---|---|
 //! | `ready` (or none) | starts, binds, gets an address; the pods of a Job succeed |
 //! | `pending` | stays as a cluster without room for it would leave it |
 //! | `failed` | crashes: pods never become ready, a Deployment exceeds its deadline, a Job fails |
+//!
+//! An image with the tag `does-not-exist`, or of a registry in the domain `.invalid`, cannot be
+//! pulled: its pod waits with `ImagePullBackOff`, and a Deployment exceeds its deadline in time.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use apiserver::{ApiServer, Options, workloads};
+//! use k8s_openapi::api::core::v1::ServiceAccount;
+//! use kube::runtime::wait::{Condition, await_condition};
+//! use kube::{Api, Client};
+//!
+//! let client = Client::new(ApiServer::new(Options::default()).service(), "default");
+//! tokio::spawn(workloads::run(client.clone()));
+//! let accounts: Api<ServiceAccount> = Api::default_namespaced(client);
+//! let exists = |account: Option<&ServiceAccount>| account.is_some();
+//! await_condition(accounts, "default", exists).await.unwrap();
+//! # });
+//! ```
 
+mod autoscaler;
+mod cluster;
 mod daemon_set;
 mod deployment;
+mod disruption;
+mod event;
 mod job;
 mod network;
 mod pod;
@@ -32,8 +68,9 @@ use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::core::Selector;
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt};
@@ -46,6 +83,10 @@ use crate::clock;
 /// Annotation that decides what becomes of a simulated workload.
 pub const OUTCOME: &str = "workloads.tidegate.dev/outcome";
 
+/// Name of the node that all pods run on.
+pub const NODE: &str = "tidegate";
+
+const MANAGER: &str = "kube-controller-manager";
 const CONCURRENCY: u16 = 4;
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -72,17 +113,25 @@ impl Outcome {
 }
 
 /// Plays the control plane for the workloads of a cluster until it is dropped.
+///
+/// A watch or write that fails is tried again, so the API may be restarted or unreachable meanwhile.
 pub async fn run(client: Client) {
     let parts: Vec<BoxFuture<'static, ()>> = vec![
+        cluster::prepare(client.clone()).boxed(),
+        cluster::drive_namespaces(client.clone()),
         deployment::drive(client.clone()),
         replica_set::drive(client.clone()),
         stateful_set::drive(client.clone()),
         daemon_set::drive(client.clone()),
         job::drive(client.clone()),
         pod::drive(client.clone()),
-        storage::drive(client.clone()),
+        storage::drive_claims(client.clone()),
+        storage::drive_volumes(client.clone()),
         network::drive_services(client.clone()),
-        network::drive_ingresses(client),
+        network::drive_ingresses(client.clone()),
+        autoscaler::drive(client.clone()),
+        disruption::drive(client.clone()),
+        event::expire(client).boxed(),
     ];
     join_all(parts).await;
 }
@@ -144,22 +193,27 @@ where
     }
     let api: Api<K> = beside(client, object);
     let patch = Patch::Merge(json!({"status": status}));
-    match api.patch_status(&object.name_any(), &PatchParams::default(), &patch).await {
+    match api.patch_status(&object.name_any(), &written_by(), &patch).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other.map(drop),
     }
 }
 
-/// Creates an object; one that exists already is left alone.
-async fn ensure<K>(api: &Api<K>, object: &Value) -> Result<(), kube::Error>
+fn written_by() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// Creates an object and returns it; one that exists already is left alone.
+async fn ensure<K>(api: &Api<K>, object: &Value) -> Result<Option<K>, kube::Error>
 where
     K: Clone + Debug + DeserializeOwned + Serialize,
 {
     let object: K = serde_json::from_value(object.clone()).map_err(kube::Error::SerdeError)?;
-    match api.create(&PostParams::default(), &object).await {
+    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    match api.create(&params, &object).await {
         // The namespace or owner may be on its way out.
-        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 409) => Ok(()),
-        other => other.map(drop),
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 409) => Ok(None),
+        other => other.map(Some),
     }
 }
 
@@ -225,16 +279,32 @@ fn pod_from(template: &PodTemplateSpec, name: &Value, owner: &OwnerReference) ->
     pod
 }
 
-/// Returns the pods that an object owns and that are not on their way out.
-async fn pods_of<O>(client: &Client, object: &O) -> Result<Vec<Pod>, kube::Error>
+/// Returns the pods that an object selects and owns and that are not on their way out.
+async fn pods_of<O>(
+    client: &Client,
+    object: &O,
+    selector: &LabelSelector,
+) -> Result<Vec<Pod>, kube::Error>
 where
     O: Resource<DynamicType = ()>,
 {
     let api: Api<Pod> = beside(client, object);
-    let mut pods = api.list(&kube::api::ListParams::default()).await?.items;
+    let mut pods = api.list(&selected_by(selector)).await?.items;
     pods.retain(|pod| is_owned_by(pod, object) && pod.metadata.deletion_timestamp.is_none());
     pods.sort_by_key(ResourceExt::name_any);
     Ok(pods)
+}
+
+fn selected_by(selector: &LabelSelector) -> ListParams {
+    match Selector::try_from(selector.clone()) {
+        Ok(selector) => ListParams::default().labels_from(&selector),
+        Err(_) => ListParams::default(),
+    }
+}
+
+/// Returns null for zero: numbers of a status that are absent when they are zero.
+fn some(number: usize) -> Value {
+    if number > 0 { number.into() } else { Value::Null }
 }
 
 async fn delete<K>(api: &Api<K>, name: &str) -> Result<(), kube::Error>

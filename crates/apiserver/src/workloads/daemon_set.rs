@@ -9,9 +9,10 @@ use kube::api::Api;
 use kube::runtime::controller::Action;
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{beside, delete, ensure, hash, is_ready, owner, pod_from, pods_of, write_status};
+use super::event::Recorder;
+use super::{beside, delete, ensure, hash, is_ready, owner, pod_from, pods_of, some, write_status};
 
 const REVISION: &str = "controller-revision-hash";
 
@@ -27,7 +28,7 @@ async fn reconcile(obj: Arc<DaemonSet>, client: Arc<Client>) -> Result<Action, k
     };
     let api: Api<Pod> = beside(&client, &*obj);
     let revision = hash(&spec.template);
-    let (current, stale): (Vec<Pod>, Vec<Pod>) = pods_of(&client, &*obj)
+    let (current, stale): (Vec<Pod>, Vec<Pod>) = pods_of(&client, &*obj, &spec.selector)
         .await?
         .into_iter()
         .partition(|pod| pod.labels().get(REVISION) == Some(&revision));
@@ -38,11 +39,14 @@ async fn reconcile(obj: Arc<DaemonSet>, client: Arc<Client>) -> Result<Action, k
         let name = json!({"generateName": format!("{}-", obj.name_any())});
         let mut pod = pod_from(&spec.template, &name, &owner(&*obj));
         pod["metadata"]["labels"][REVISION] = revision.into();
-        ensure(&api, &pod).await?;
+        if let Some(pod) = ensure(&api, &pod).await? {
+            let message = format!("Created pod: {}", pod.name_any());
+            let recorder = Recorder::new(&client, "daemonset-controller", &*obj);
+            recorder.normal("SuccessfulCreate", &message).await;
+        }
     }
     let scheduled = current.len().min(1);
     let ready = current.iter().filter(|pod| is_ready(pod)).count().min(1);
-    let some = |number: usize| if number > 0 { json!(number) } else { Value::Null };
     let status = json!({
         "observedGeneration": obj.metadata.generation,
         "desiredNumberScheduled": 1,

@@ -9,9 +9,10 @@ use kube::api::Api;
 use kube::runtime::controller::Action;
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{beside, delete, ensure, is_ready, owner, pod_from, pods_of, write_status};
+use super::event::Recorder;
+use super::{beside, delete, ensure, is_ready, owner, pod_from, pods_of, some, write_status};
 
 pub(super) fn drive(client: Client) -> BoxFuture<'static, ()> {
     let controller = super::controller::<ReplicaSet>(&client)
@@ -24,19 +25,24 @@ async fn reconcile(obj: Arc<ReplicaSet>, client: Arc<Client>) -> Result<Action, 
         return Ok(Action::await_change());
     };
     let api: Api<Pod> = beside(&client, &*obj);
-    let pods = pods_of(&client, &*obj).await?;
+    let pods = pods_of(&client, &*obj, &spec.selector).await?;
     let desired = usize::try_from(spec.replicas.unwrap_or(1)).unwrap_or_default();
     let template = spec.template.clone().unwrap_or_default();
+    let recorder = Recorder::new(&client, "replicaset-controller", &*obj);
     for _ in pods.len()..desired {
         let name = json!({"generateName": format!("{}-", obj.name_any())});
-        ensure(&api, &pod_from(&template, &name, &owner(&*obj))).await?;
+        if let Some(pod) = ensure(&api, &pod_from(&template, &name, &owner(&*obj))).await? {
+            let message = format!("Created pod: {}", pod.name_any());
+            recorder.normal("SuccessfulCreate", &message).await;
+        }
     }
     for pod in pods.iter().skip(desired) {
         delete(&api, &pod.name_any()).await?;
+        let message = format!("Deleted pod: {}", pod.name_any());
+        recorder.normal("SuccessfulDelete", &message).await;
     }
     let kept = &pods[..pods.len().min(desired)];
     let ready = kept.iter().filter(|pod| is_ready(pod)).count();
-    let some = |number: usize| if number > 0 { json!(number) } else { Value::Null };
     let status = json!({
         "observedGeneration": obj.metadata.generation,
         "replicas": kept.len(),

@@ -9,9 +9,10 @@ use kube::api::Api;
 use kube::runtime::controller::Action;
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{beside, delete, ensure, hash, is_ready, owner, pod_from, pods_of, write_status};
+use super::event::Recorder;
+use super::{beside, delete, ensure, hash, is_ready, owner, pod_from, pods_of, some, write_status};
 
 const REVISION: &str = "controller-revision-hash";
 
@@ -25,7 +26,7 @@ async fn reconcile(obj: Arc<StatefulSet>, client: Arc<Client>) -> Result<Action,
     let Some(spec) = obj.spec.as_ref().filter(|_| obj.metadata.deletion_timestamp.is_none()) else {
         return Ok(Action::await_change());
     };
-    let pods = pods_of(&client, &*obj).await?;
+    let pods = pods_of(&client, &*obj, &spec.selector).await?;
     let revision = format!("{}-{}", obj.name_any(), hash(&spec.template));
     step(&obj, spec, &client, &pods, &revision).await?;
     let desired = spec.replicas.unwrap_or(1);
@@ -37,7 +38,6 @@ async fn reconcile(obj: Arc<StatefulSet>, client: Arc<Client>) -> Result<Action,
     let old = obj.status.as_ref().and_then(|status| status.current_revision.clone());
     let current = if done { revision.clone() } else { old.unwrap_or_else(|| revision.clone()) };
     let of_current = pods.iter().filter(|pod| is_of(pod, &current)).count();
-    let some = |number: usize| if number > 0 { json!(number) } else { Value::Null };
     let status = json!({
         "observedGeneration": obj.metadata.generation,
         "replicas": pods.len(),
@@ -90,7 +90,16 @@ async fn step(
     }
     let on_delete =
         spec.update_strategy.as_ref().is_some_and(|s| s.type_.as_deref() == Some("OnDelete"));
-    if let (Some(stale), false) = (pods.iter().rev().find(|pod| !is_of(pod, revision)), on_delete) {
+    let partition = spec
+        .update_strategy
+        .as_ref()
+        .and_then(|strategy| strategy.rolling_update.as_ref()?.partition)
+        .unwrap_or_default();
+    // The highest ordinal goes first; those below the partition stay as they are.
+    let stale = (partition..desired).rev().map(name_of).find_map(|name| {
+        pods.iter().find(|pod| pod.name_any() == name).filter(|pod| !is_of(pod, revision))
+    });
+    if let (Some(stale), false) = (stale, on_delete) {
         delete(&api, &stale.name_any()).await?;
     }
     Ok(())
@@ -125,5 +134,10 @@ async fn create(
         all.extend(volumes);
         pod["spec"]["volumes"] = all.into();
     }
-    ensure(&beside::<Pod, _>(client, obj), &pod).await
+    if ensure(&beside::<Pod, _>(client, obj), &pod).await?.is_some() {
+        let message = format!("create Pod {name} in StatefulSet {} successful", obj.name_any());
+        let recorder = Recorder::new(client, "statefulset-controller", obj);
+        recorder.normal("SuccessfulCreate", &message).await;
+    }
+    Ok(())
 }
