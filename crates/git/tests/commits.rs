@@ -1,5 +1,7 @@
 //! Commits that are given by their hash.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 #[path = "support/world.rs"]
 mod world;
 
