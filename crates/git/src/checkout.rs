@@ -5,10 +5,11 @@ use std::path::Path;
 use gix::ObjectId;
 
 use crate::{
-    Commit, Error, Pointer, Revision, Tag,
+    Commit, Error, Limits, Pointer, Revision, Tag,
     connection::{Connection, Request},
+    operation::Operation,
     reference::{Target, parse_commit},
-    resolve::{Found, find, find_named},
+    resolve::{Found, Source as _, find, find_named},
     store::Store,
     tree::{Sparse, Writer},
 };
@@ -55,12 +56,23 @@ pub(crate) fn checkout(
             (found, store)
         }
     };
-    let tag = found.tag.map(|id| Ok::<_, Error>(Tag::read(&store, id)?.0)).transpose()?;
-    let (commit, tree) = Commit::read(&store, found.commit)?;
+    let limits = connection.remote.options.limits;
+    write(&store, &found, options, &limits, connection.operation, into)
+}
 
+/// Writes what was found to a folder.
+pub(crate) fn write(
+    store: &Store,
+    found: &Found,
+    options: &CheckoutOptions,
+    limits: &Limits,
+    operation: &Operation,
+    into: &Path,
+) -> Result<Checkout, Error> {
+    let tag = found.tag.map(|id| Tag::read(store, id)).transpose()?;
+    let (commit, tree) = Commit::read(store, found.commit)?;
     let sparse = Sparse::new(&options.sparse);
-    let limits = &connection.remote.options.limits;
-    let mut writer = Writer::new(&store, connection.operation, limits, &sparse);
+    let mut writer = Writer::new(store, operation, limits, &sparse);
     writer.write(tree, into)?;
     let files = writer.files;
     sparse.check(into)?;

@@ -18,8 +18,15 @@ use gix::{
     },
 };
 use gix_transport::client::blocking_io::Transport;
+use redact::RedactedUrl;
 
-use crate::{Error, Remote, RemoteRef, operation::Operation, store::Store, transport};
+use crate::{
+    Commit, Error, Remote, RemoteRef,
+    operation::Operation,
+    resolve::Source,
+    store::{Inbox, Store},
+    transport,
+};
 
 /// A conversation with the server of a remote repository.
 pub(crate) struct Connection<'a> {
@@ -51,26 +58,6 @@ impl<'a> Connection<'a> {
         Ok(connection)
     }
 
-    /// Lists references by the starts of their full names; all of them if there are none.
-    pub(crate) fn list(&mut self, prefixes: &[&str]) -> Result<Vec<RemoteRef>, Error> {
-        let agent = self.agent();
-        let session = self.session()?;
-        let refs = if let Some(refs) = &session.handshake.refs {
-            refs.clone()
-        } else {
-            let mut wanted = RefPrefixes::new();
-            wanted.extend(prefixes.iter().map(|&prefix| BString::from(prefix)));
-            LsRefsCommand::new(Some(wanted), &session.handshake.capabilities, agent)
-                .invoke_blocking(&mut session.transport, &mut Discard, false)
-                .map_err(|source| self.misunderstood(source))?
-        };
-        // Prefixes are a wish: older servers send everything.
-        let wanted = |name: &str| {
-            prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix))
-        };
-        Ok(refs.iter().filter_map(RemoteRef::new).filter(|found| wanted(&found.name)).collect())
-    }
-
     /// Returns whether the server is likely to send any commit by its hash.
     ///
     /// Servers of the current protocol do, as far as they have it; the others say so.
@@ -95,14 +82,14 @@ impl<'a> Connection<'a> {
     pub(crate) fn fetch(&mut self, request: &Request<'_>) -> Result<Store, Error> {
         self.operation.check()?;
         let (operation, limits) = (self.operation, self.remote.options.limits);
-        let store = Store::new(self.remote)?;
+        let inbox = Inbox::new(self.remote.options.scratch.as_deref())?;
         let agent = self.agent();
         let session = self.session()?;
         let version = session.handshake.server_protocol_version;
         let depth_one = std::num::NonZeroU32::MIN;
         let outcome = protocol::fetch(
             &mut Wants { request, version },
-            |pack, _, _| store.receive(pack, &limits, operation).map(|()| true),
+            |pack, _, _| inbox.receive(pack, &limits, operation).map(|()| true),
             Discard,
             &operation.interrupt,
             Context {
@@ -112,7 +99,7 @@ impl<'a> Connection<'a> {
                 trace_packetlines: false,
             },
             Options {
-                shallow_file: store.shallow_file(),
+                shallow_file: inbox.shallow_file(),
                 shallow: &if request.history {
                     Shallow::NoChange
                 } else {
@@ -126,7 +113,7 @@ impl<'a> Connection<'a> {
             self.session = None;
         }
         outcome.map_err(|source| self.misunderstood(source))?;
-        Ok(store)
+        inbox.into_store()
     }
 
     /// With the older protocol, a connection that persists ends with the first pack.
@@ -185,6 +172,40 @@ fn words_of_the_server(source: &gix::Error) -> Option<String> {
         let (_, said) = text.split_once("\"ERR ")?;
         Some(said.trim_end_matches('"').replace("\\n", " ").trim().to_owned())
     })
+}
+
+impl Source for Connection<'_> {
+    fn url(&self) -> RedactedUrl {
+        self.operation.url.clone()
+    }
+
+    fn list(&mut self, prefixes: &[&str]) -> Result<Vec<RemoteRef>, Error> {
+        let agent = self.agent();
+        let session = self.session()?;
+        let refs = if let Some(refs) = &session.handshake.refs {
+            refs.clone()
+        } else {
+            let mut wanted = RefPrefixes::new();
+            wanted.extend(prefixes.iter().map(|&prefix| BString::from(prefix)));
+            LsRefsCommand::new(Some(wanted), &session.handshake.capabilities, agent)
+                .invoke_blocking(&mut session.transport, &mut Discard, false)
+                .map_err(|source| self.misunderstood(source))?
+        };
+        // Prefixes are a wish: older servers send everything.
+        let wanted = |name: &str| {
+            prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix))
+        };
+        Ok(refs.iter().filter_map(RemoteRef::new).filter(|found| wanted(&found.name)).collect())
+    }
+
+    fn commit_times(&mut self, ids: &[ObjectId]) -> Result<Vec<i64>, Error> {
+        let mut wants = ids.to_vec();
+        wants.sort_unstable();
+        wants.dedup();
+        let commits_only = self.can_filter()?;
+        let store = self.fetch(&Request { wants: &wants, history: false, commits_only })?;
+        ids.iter().map(|id| Ok(Commit::read(&store, *id)?.0.committer.seconds)).collect()
+    }
 }
 
 impl Drop for Connection<'_> {

@@ -208,6 +208,15 @@ pub enum Error {
         #[source]
         source: gix::Error,
     },
+    /// The repository of a local folder cannot be read.
+    #[error("failed to read the repository in {}", path.display())]
+    WorkTree {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: gix::Error,
+    },
     /// There are files where the checkout is to go.
     #[error("refused to check out into {}: the folder is not empty", path.display())]
     NotEmpty {

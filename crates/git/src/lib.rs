@@ -16,6 +16,9 @@
 //! # }
 //! ```
 //!
+//! A [`WorkTree`] is a folder on this machine that answers as a remote does, with changes that are
+//! not committed yet.
+//!
 //! The calls are asynchronous, and what they do runs on a blocking thread. They end at the
 //! timeout, also when a server accepts connections and then says nothing, and soon after their
 //! future is dropped.
@@ -31,6 +34,7 @@ mod resolve;
 mod store;
 mod transport;
 mod tree;
+mod worktree;
 
 pub use checkout::{Checkout, CheckoutOptions};
 pub use error::{Error, Limit};
@@ -38,3 +42,4 @@ pub use object::{Commit, Person, Signature, Tag};
 pub use reference::{Pointer, Reference, Revision};
 pub use remote::{Auth, Limits, Options, Proxy, Remote};
 pub use resolve::{RemoteRef, Resolved};
+pub use worktree::WorkTree;

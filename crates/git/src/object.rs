@@ -79,7 +79,8 @@ impl Commit {
         Self::parse(id, raw).map_err(|source| Error::Object { id: id.to_string(), source })
     }
 
-    fn parse(id: ObjectId, raw: Vec<u8>) -> gix::Result<(Self, ObjectId)> {
+    /// Reads a commit from its bytes.
+    pub(crate) fn parse(id: ObjectId, raw: Vec<u8>) -> gix::Result<(Self, ObjectId)> {
         let commit = CommitRef::from_bytes(&raw, id.kind())?;
         let signature = CommitRefIter::signature(&raw, id.kind())?.map(|(armor, data)| {
             let armor = armor.to_str_lossy().into_owned();
@@ -94,8 +95,8 @@ impl Commit {
 }
 
 impl Tag {
-    /// Reads an annotated tag; what it points to comes with it.
-    pub(crate) fn read(store: &Store, id: ObjectId) -> Result<(Self, ObjectId), Error> {
+    /// Reads an annotated tag.
+    pub(crate) fn read(store: &Store, id: ObjectId) -> Result<Self, Error> {
         let mut raw = Vec::new();
         let kind = store.read(&id, &mut raw)?;
         if kind != Kind::Tag {
@@ -104,9 +105,8 @@ impl Tag {
         Self::parse(id, raw).map_err(|source| Error::Object { id: id.to_string(), source })
     }
 
-    fn parse(id: ObjectId, raw: Vec<u8>) -> gix::Result<(Self, ObjectId)> {
+    fn parse(id: ObjectId, raw: Vec<u8>) -> gix::Result<Self> {
         let tag = TagRef::from_bytes(&raw, id.kind())?;
-        let target = tag.target();
         let name = tag.name.to_str_lossy().into_owned();
         let tagger = tag.tagger.map(person);
         let end = start_of_signature(&raw);
@@ -116,7 +116,7 @@ impl Tag {
             armor: raw[end..].to_str_lossy().into_owned(),
             payload: raw[..end].to_owned(),
         });
-        Ok((Self { id: id.to_string(), name, tagger, message, signature, raw }, target))
+        Ok(Self { id: id.to_string(), name, tagger, message, signature, raw })
     }
 }
 

@@ -21,7 +21,7 @@ use crate::Error;
 pub(crate) struct Operation {
     pub(crate) url: RedactedUrl,
     /// Set when the call has to end, for code that looks at a flag from time to time.
-    pub(crate) interrupt: AtomicBool,
+    pub(crate) interrupt: Arc<AtomicBool>,
     timeout: Duration,
     deadline: Instant,
     cancelled: CancellationToken,
@@ -50,7 +50,7 @@ pub(crate) async fn run<T: Send + 'static>(
     let deadline = Instant::now() + timeout;
     let operation = Arc::new(Operation {
         url,
-        interrupt: AtomicBool::new(false),
+        interrupt: Arc::new(AtomicBool::new(false)),
         timeout,
         deadline,
         cancelled: CancellationToken::new(),

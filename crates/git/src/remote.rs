@@ -8,7 +8,9 @@ use url::Url;
 
 use crate::{
     Checkout, CheckoutOptions, Error, Reference, RemoteRef, Resolved, checkout,
-    connection::Connection, operation, resolve,
+    connection::Connection,
+    operation,
+    resolve::{self, Source as _},
 };
 
 /// A remote repository, and how to reach it.

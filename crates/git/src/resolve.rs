@@ -1,11 +1,11 @@
 //! From a reference to a commit, as far as possible by a list of references alone.
 
 use gix::ObjectId;
+use redact::RedactedUrl;
 use versions::{Constraint, newest};
 
 use crate::{
-    Commit, Error, Pointer, Revision,
-    connection::{Connection, Request},
+    Error, Pointer, Revision,
     reference::{Target, parse_commit},
 };
 
@@ -51,22 +51,31 @@ pub(crate) struct Found {
     pub(crate) tag: Option<ObjectId>,
 }
 
+/// Where references and commits are looked up.
+pub(crate) trait Source {
+    /// Returns the repository as messages name it.
+    fn url(&self) -> RedactedUrl;
+
+    /// Lists references by the starts of their full names; all of them if there are none.
+    fn list(&mut self, prefixes: &[&str]) -> Result<Vec<RemoteRef>, Error>;
+
+    /// Returns when commits were made, in their order and in seconds since 1970.
+    fn commit_times(&mut self, ids: &[ObjectId]) -> Result<Vec<i64>, Error>;
+}
+
 /// Returns the commit that a target names.
-pub(crate) fn resolve(
-    connection: &mut Connection<'_>,
-    target: Target<'_>,
-) -> Result<Resolved, Error> {
-    let found = find(connection, target)?;
+pub(crate) fn resolve(source: &mut impl Source, target: Target<'_>) -> Result<Resolved, Error> {
+    let found = find(source, target)?;
     Ok(Resolved { revision: found.revision(), tag: found.tag.map(|id| id.to_string()) })
 }
 
 /// Finds what a target names; a commit given by its hash is taken as it is.
-pub(crate) fn find(connection: &mut Connection<'_>, target: Target<'_>) -> Result<Found, Error> {
+pub(crate) fn find(source: &mut impl Source, target: Target<'_>) -> Result<Found, Error> {
     match target {
-        Target::Branch(name) => find_named(connection, Pointer::Branch(name.to_owned())),
-        Target::Tag(name) => find_named(connection, Pointer::Tag(name.to_owned())),
-        Target::Name(name) => find_named(connection, Pointer::Name(name.to_owned())),
-        Target::Semver(range) => find_version(connection, range),
+        Target::Branch(name) => find_named(source, Pointer::Branch(name.to_owned())),
+        Target::Tag(name) => find_named(source, Pointer::Tag(name.to_owned())),
+        Target::Name(name) => find_named(source, Pointer::Name(name.to_owned())),
+        Target::Semver(range) => find_version(source, range),
         Target::Commit { id, branch } => {
             let pointer = branch.map_or(Pointer::Hash, |name| Pointer::Branch(name.to_owned()));
             Ok(Found { pointer, commit: parse_commit(id)?, tag: None })
@@ -75,18 +84,15 @@ pub(crate) fn find(connection: &mut Connection<'_>, target: Target<'_>) -> Resul
 }
 
 /// Finds a reference by its name.
-pub(crate) fn find_named(
-    connection: &mut Connection<'_>,
-    pointer: Pointer,
-) -> Result<Found, Error> {
+pub(crate) fn find_named(source: &mut impl Source, pointer: Pointer) -> Result<Found, Error> {
     let name = pointer.full_name().unwrap_or_default();
     if name.is_empty() || name.starts_with('/') || name.ends_with('/') {
         let reason = "a reference cannot be empty, or begin or end with a slash";
         return Err(Error::InvalidReference { reference: name, reason });
     }
-    let refs = connection.list(&[&name])?;
+    let refs = source.list(&[&name])?;
     let Some(found) = refs.into_iter().find(|found| found.name == name) else {
-        return Err(missing(connection, |url| Error::ReferenceNotFound { reference: name, url }));
+        return Err(missing(source, |url| Error::ReferenceNotFound { reference: name, url }));
     };
     let tag = found.peeled.map(|_| found.id);
     Ok(Found { pointer, commit: found.target(), tag })
@@ -97,10 +103,10 @@ pub(crate) fn find_named(
 /// Of several tags with the same version, the one with the latest commit is taken.
 ///
 /// Source: `cloneSemVer`, fluxcd/pkg `git/gogit/clone.go`, which clones all tags for it.
-fn find_version(connection: &mut Connection<'_>, range: &str) -> Result<Found, Error> {
+fn find_version(source: &mut impl Source, range: &str) -> Result<Found, Error> {
     const TAGS: &str = "refs/tags/";
     let constraint = Constraint::parse(range).map_err(Error::InvalidRange)?;
-    let refs = connection.list(&[TAGS])?;
+    let refs = source.list(&[TAGS])?;
     let names = refs.iter().filter_map(|found| found.name.strip_prefix(TAGS));
     let mut candidates: Vec<(&str, &RemoteRef)> = newest(names, &constraint)
         .iter()
@@ -114,12 +120,16 @@ fn find_version(connection: &mut Connection<'_>, range: &str) -> Result<Found, E
     let latest = match candidates.as_slice() {
         [] => {
             let range = range.to_owned();
-            return Err(missing(connection, |_| Error::NoMatchingVersion { range }));
+            return Err(missing(source, |_| Error::NoMatchingVersion { range }));
         }
         [one] => *one,
         several => {
             let ids: Vec<ObjectId> = several.iter().map(|(_, found)| found.target()).collect();
-            let times = commit_times(connection, &ids)?;
+            let times = if ids.iter().all(|id| *id == ids[0]) {
+                vec![0; ids.len()]
+            } else {
+                source.commit_times(&ids)?
+            };
             *several
                 .iter()
                 .zip(times)
@@ -136,26 +146,13 @@ fn find_version(connection: &mut Connection<'_>, range: &str) -> Result<Found, E
     })
 }
 
-/// Returns when commits were made, in their order.
-fn commit_times(connection: &mut Connection<'_>, ids: &[ObjectId]) -> Result<Vec<i64>, Error> {
-    if ids.iter().all(|id| *id == ids[0]) {
-        return Ok(vec![0; ids.len()]);
-    }
-    let mut wants = ids.to_vec();
-    wants.sort_unstable();
-    wants.dedup();
-    let commits_only = connection.can_filter()?;
-    let store = connection.fetch(&Request { wants: &wants, history: false, commits_only })?;
-    ids.iter().map(|id| Ok(Commit::read(&store, *id)?.0.committer.seconds)).collect()
-}
-
 /// Returns why a reference is missing: a repository without any is an empty one.
 pub(crate) fn missing(
-    connection: &mut Connection<'_>,
-    otherwise: impl FnOnce(redact::RedactedUrl) -> Error,
+    source: &mut impl Source,
+    otherwise: impl FnOnce(RedactedUrl) -> Error,
 ) -> Error {
-    let url = connection.operation.url.clone();
-    match connection.list(&[]) {
+    let url = source.url();
+    match source.list(&[]) {
         Ok(refs) if refs.is_empty() => Error::EmptyRepository { url },
         Ok(_) => otherwise(url),
         Err(err) => err,

@@ -1,6 +1,9 @@
-//! Objects of a repository in a temporary folder.
+//! Objects of a repository.
 
-use std::io::{self, BufRead, Read};
+use std::{
+    io::{self, BufRead, Read},
+    path::{Path, PathBuf},
+};
 
 use gix::{
     ObjectId,
@@ -10,45 +13,45 @@ use gix::{
 };
 use tempfile::TempDir;
 
-use crate::{Error, Limit, Limits, Remote, operation::Operation};
+use crate::{Error, Limit, Limits, operation::Operation};
 
 /// How much memory may hold objects that others are deltas of.
 const CACHE_BYTES: usize = 32 << 20;
 
-/// Objects that were received, which are removed when the store is dropped.
+/// Objects of a repository.
 pub(crate) struct Store {
     // Dropped before the folder: it has the packs open.
     objects: gix::odb::Handle,
+    /// Kept for the objects in it.
+    folder: Option<TempDir>,
+}
+
+/// A folder that objects are received into, which is removed when it is dropped.
+pub(crate) struct Inbox {
     folder: TempDir,
 }
 
-impl Store {
-    /// Creates a store without objects.
-    pub(crate) fn new(remote: &Remote) -> Result<Self, Error> {
-        let builder = {
-            let mut builder = tempfile::Builder::new();
-            builder.prefix("git-objects-");
-            builder
-        };
-        let created = match &remote.options.scratch {
+impl Inbox {
+    /// Creates an empty folder.
+    pub(crate) fn new(scratch: Option<&Path>) -> Result<Self, Error> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("git-objects-");
+        let created = match scratch {
             Some(scratch) => builder.tempdir_in(scratch),
             None => builder.tempdir(),
         };
-        let scratch = || remote.options.scratch.clone().unwrap_or_default();
-        let failed = |action| move |source| Error::Io { action, path: scratch(), source };
-        let folder = created.map_err(failed("create a folder for objects in"))?;
-        std::fs::create_dir_all(folder.path().join("objects/pack"))
-            .map_err(failed("create a folder for objects in"))?;
-        let objects = gix::odb::at(folder.path().join("objects"), gix::hash::Kind::Sha1)
-            .map_err(failed("open the folder of objects in"))?
-            .with_pack_cache(|| {
-                Box::new(gix_pack::cache::lru::MemoryCappedHashmap::new(CACHE_BYTES))
-            });
-        Ok(Self { objects, folder })
+        let failed = |source| Error::Io {
+            action: "create a folder for objects in",
+            path: scratch.map_or_else(std::env::temp_dir, Path::to_owned),
+            source,
+        };
+        let folder = created.map_err(failed)?;
+        std::fs::create_dir_all(folder.path().join("objects/pack")).map_err(failed)?;
+        Ok(Self { folder })
     }
 
     /// Returns the file that lists the commits whose parents are missing.
-    pub(crate) fn shallow_file(&self) -> std::path::PathBuf {
+    pub(crate) fn shallow_file(&self) -> PathBuf {
         self.folder.path().join("shallow")
     }
 
@@ -77,6 +80,29 @@ impl Store {
             options,
         )?;
         Ok(())
+    }
+
+    /// Returns what was received.
+    pub(crate) fn into_store(self) -> Result<Store, Error> {
+        let mut store = Store::open(&self.folder.path().join("objects"))?;
+        store.folder = Some(self.folder);
+        Ok(store)
+    }
+}
+
+impl Store {
+    /// Opens the folder of objects of a repository.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        let objects = gix::odb::at(folder, gix::hash::Kind::Sha1)
+            .map_err(|source| Error::Io {
+                action: "open the objects in",
+                path: folder.to_owned(),
+                source,
+            })?
+            .with_pack_cache(|| {
+                Box::new(gix_pack::cache::lru::MemoryCappedHashmap::new(CACHE_BYTES))
+            });
+        Ok(Self { objects, folder: None })
     }
 
     /// Returns whether there is an object.

@@ -58,13 +58,7 @@ impl<'a> Writer<'a> {
 
     /// Writes a tree to a folder, which is created.
     pub(crate) fn write(&mut self, tree: ObjectId, into: &Path) -> Result<(), Error> {
-        let failed = |action, source| Error::Io { action, path: into.to_owned(), source };
-        std::fs::create_dir_all(into).map_err(|source| failed("create", source))?;
-        let folder = Dir::open_ambient_dir(into, ambient_authority())
-            .map_err(|source| failed("open", source))?;
-        if folder.entries().map_err(|source| failed("read", source))?.next().is_some() {
-            return Err(Error::NotEmpty { path: into.to_owned() });
-        }
+        let folder = create_folder(into)?;
         self.write_folder(tree, &folder, &BString::default(), 0)
     }
 
@@ -176,6 +170,17 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Creates a folder, which may exist if it is empty, and returns its handle.
+pub(crate) fn create_folder(path: &Path) -> Result<Dir, Error> {
+    let failed = |action| move |source| Error::Io { action, path: path.to_owned(), source };
+    std::fs::create_dir_all(path).map_err(failed("create"))?;
+    let folder = Dir::open_ambient_dir(path, ambient_authority()).map_err(failed("open"))?;
+    if folder.entries().map_err(failed("read"))?.next().is_some() {
+        return Err(Error::NotEmpty { path: path.to_owned() });
+    }
+    Ok(folder)
+}
+
 /// Names that mean something to Windows are just names here.
 const PROTECTED: component::Options =
     component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
@@ -194,7 +199,7 @@ impl Sparse {
     /// Returns whether a path, or something below it, is to be written.
     ///
     /// Source: `SkipUnless`, go-git `plumbing/format/index/index.go`: a comparison of text.
-    fn wants(&self, path: &[u8], is_folder: bool) -> bool {
+    pub(crate) fn wants(&self, path: &[u8], is_folder: bool) -> bool {
         self.folders.is_empty()
             || self.folders.iter().map(|folder| prefix(folder).as_bytes()).any(|folder| {
                 path.starts_with(folder)

@@ -1,7 +1,5 @@
 //! Time, sizes, and calls that nobody waits for any more.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 #[expect(dead_code, reason = "each test binary uses a part of it")]
 #[path = "support/world.rs"]
 mod world;
