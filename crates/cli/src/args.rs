@@ -3,6 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
+
+use crate::output;
 
 /// GitOps for Kubernetes: makes clusters equal to what Git declares.
 #[derive(Debug, Parser)]
@@ -23,17 +26,19 @@ pub(crate) struct Root {
 /// Flags that every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The namespace that the command works in
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "NAMESPACE",
-        default_value = manifests::DEFAULT_NAMESPACE,
-        env = "FLUX_SYSTEM_NAMESPACE",
-        hide_env_values = true
-    )]
-    pub(crate) namespace: String,
+    /// The namespace that the command works in [default: flux-system]
+    #[arg(short, long, global = true, value_name = "NAMESPACE", value_parser = label)]
+    namespace: Option<String>,
+
+    /// Work in the namespace of the kubeconfig context when --namespace is not given
+    #[arg(long, global = true)]
+    ns_follows_kube_context: bool,
+
+    // The environment, apart from the flags: what it holds can be wrong without being an error.
+    #[arg(long, hide = true, env = "FLUX_SYSTEM_NAMESPACE")]
+    system_namespace: Option<String>,
+    #[arg(long, hide = true, env = "FLUX_NS_FOLLOWS_KUBE_CONTEXT")]
+    ns_follows: Option<String>,
 
     /// How long the whole command may take, e.g. 30s or 5m
     #[arg(long, global = true, value_name = "DURATION", default_value = "5m", value_parser = duration)]
@@ -41,6 +46,30 @@ pub(crate) struct Global {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+impl Global {
+    /// Returns the namespace to work in; `context` is that of the kubeconfig.
+    pub(crate) fn namespace(&self, context: Option<&str>) -> String {
+        let Self { namespace, ns_follows_kube_context, system_namespace, ns_follows, .. } = self;
+        if let Some(namespace) = namespace {
+            return namespace.clone();
+        }
+        if let Some(context) = context.filter(|_| *ns_follows_kube_context || ns_follows.is_some())
+        {
+            return context.to_owned();
+        }
+        match system_namespace {
+            Some(namespace) if label(namespace).is_ok() => namespace.clone(),
+            Some(namespace) => {
+                output::warning(format_args!(
+                    "ignoring FLUX_SYSTEM_NAMESPACE: {namespace:?} is not a namespace name"
+                ));
+                manifests::DEFAULT_NAMESPACE.to_owned()
+            }
+            None => manifests::DEFAULT_NAMESPACE.to_owned(),
+        }
+    }
 }
 
 /// How to reach the cluster; the names are kubectl's.
@@ -59,24 +88,49 @@ pub(crate) struct Connection {
     /// The kubeconfig user to use
     #[arg(long, global = true)]
     pub(crate) user: Option<String>,
-    /// The username to impersonate
+    /// The user to impersonate
     #[arg(long = "as", global = true, value_name = "USER")]
     pub(crate) as_user: Option<String>,
     /// A group to impersonate, can be repeated
     #[arg(long = "as-group", global = true, value_name = "GROUP", requires = "as_user")]
     pub(crate) as_groups: Vec<String>,
+    /// The uid to impersonate
+    #[arg(long, global = true, value_name = "UID", requires = "as_user")]
+    pub(crate) as_uid: Option<String>,
+    /// A detail of the user to impersonate, can be repeated
+    #[arg(long, global = true, value_name = "KEY=VALUE", requires = "as_user", value_parser = pair)]
+    pub(crate) as_user_extra: Vec<(String, String)>,
     /// The address of the API server
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) server: Option<String>,
     /// The bearer token to authenticate with
-    #[arg(long, global = true, hide_env_values = true)]
-    pub(crate) token: Option<String>,
+    #[arg(long, global = true)]
+    pub(crate) token: Option<SecretString>,
+    /// A file with the certificate to authenticate with
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) client_certificate: Option<String>,
+    /// A file with the key of that certificate
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) client_key: Option<String>,
+    /// A file with the authorities that may have signed the server's certificate
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) certificate_authority: Option<PathBuf>,
     /// The name to check the server certificate against
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) tls_server_name: Option<String>,
     /// Do not check the server certificate
     #[arg(long, global = true)]
     pub(crate) insecure_skip_tls_verify: bool,
+    /// Do not ask for compressed responses
+    #[arg(long, global = true)]
+    pub(crate) disable_compression: bool,
+    // Scripts written for `flux` may set these; there is nothing that they could change here.
+    #[arg(long, global = true, hide = true, value_name = "DIR")]
+    cache_dir: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "NUMBER")]
+    kube_api_qps: Option<f32>,
+    #[arg(long, global = true, hide = true, value_name = "NUMBER")]
+    kube_api_burst: Option<u32>,
 }
 
 /// What to do.
@@ -191,6 +245,7 @@ pub(crate) enum GetSource {
 #[derive(Debug, Args)]
 pub(crate) struct NameArg {
     /// Only the object of this name
+    #[arg(value_parser = name)]
     pub(crate) name: Option<String>,
 }
 
@@ -225,13 +280,13 @@ pub(crate) struct InstallArgs {
     #[arg(long, value_name = "USER:PASSWORD", requires = "image_pull_secret")]
     pub(crate) registry_creds: Option<manifests::Credentials>,
     /// Let the controllers work in all namespaces, not only in their own
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub(crate) watch_all_namespaces: bool,
     /// The log level of the controllers
     #[arg(long, default_value = "info", value_parser = ["trace", "debug", "info", "error"])]
     pub(crate) log_level: String,
     /// Install network policies that let only what is needed through
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub(crate) network_policy: bool,
     /// The DNS domain of the cluster
     #[arg(long, default_value = "cluster.local", value_name = "DOMAIN")]
@@ -352,6 +407,7 @@ pub(crate) enum ReconcileKind {
     #[command(visible_alias = "ks")]
     Kustomization {
         /// Its name
+        #[arg(value_parser = name)]
         name: String,
         /// Reconcile its source first
         #[arg(long)]
@@ -370,6 +426,7 @@ pub(crate) enum ReconcileSource {
     /// A Git repository
     Git {
         /// Its name
+        #[arg(value_parser = name)]
         name: String,
     },
 }
@@ -387,8 +444,8 @@ pub(crate) struct ResumeArgs {
     #[command(subcommand)]
     pub(crate) what: SuspendKind,
     /// Wait for the outcome [default: only when one name is given]
-    #[arg(long, global = true)]
-    pub(crate) wait: bool,
+    #[arg(long, global = true, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub(crate) wait: Option<bool>,
 }
 
 /// What to suspend or resume.
@@ -415,7 +472,7 @@ pub(crate) enum SuspendSource {
 #[derive(Debug, Args)]
 pub(crate) struct NamesArg {
     /// The objects
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = name)]
     pub(crate) names: Vec<String>,
     /// Every object of the kind in the namespace
     #[arg(long)]
@@ -431,6 +488,29 @@ pub(crate) struct VersionArgs {
     /// The output format
     #[arg(short, long, value_enum, default_value_t = Format::Yaml)]
     pub(crate) output: Format,
+}
+
+/// Reads the name of a namespace.
+fn label(text: &str) -> Result<String, String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let valid = (1..=63).contains(&text.len())
+        && text.chars().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if valid { Ok(text.to_owned()) } else { Err("not a valid name of a namespace".to_owned()) }
+}
+
+/// Reads the name of an object.
+fn name(text: &str) -> Result<String, String> {
+    let valid = text.len() <= 253 && text.split('.').all(|part| label(part).is_ok());
+    if valid { Ok(text.to_owned()) } else { Err("not a valid name of an object".to_owned()) }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -456,6 +536,32 @@ mod tests {
     #[test]
     fn command_tree_is_consistent() {
         Root::command().debug_assert();
+    }
+
+    #[test]
+    fn finds_the_namespace_in_the_order_of_flux() {
+        let parse = |flags: &[&str]| {
+            let args = [&["tidegate"], flags, &["version"]].concat();
+            Root::try_parse_from(args).map(|root| root.global)
+        };
+        let context = Some("team");
+        assert_eq!(parse(&[]).unwrap().namespace(context), "flux-system");
+        assert_eq!(parse(&["--ns-follows-kube-context"]).unwrap().namespace(context), "team");
+        let flags = ["--ns-follows-kube-context", "-n", "apps"];
+        assert_eq!(parse(&flags).unwrap().namespace(context), "apps");
+        assert_eq!(parse(&["--system-namespace=gitops"]).unwrap().namespace(context), "gitops");
+        assert_eq!(parse(&["--system-namespace=Git_Ops"]).unwrap().namespace(None), "flux-system");
+        assert!(parse(&["-n", "Git_Ops"]).is_err());
+    }
+
+    #[test]
+    fn takes_the_names_that_objects_can_have() {
+        for valid in ["podinfo", "a.b-c", "0"] {
+            assert!(name(valid).is_ok(), "{valid}");
+        }
+        for invalid in ["", "Podinfo", "-a", "a-", "a..b", "a/b", &"a".repeat(64)] {
+            assert!(name(invalid).is_err(), "{invalid}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use futures::TryStreamExt as _;
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, ResourceExt as _,
     api::ListParams,
     core::DynamicObject,
     runtime::{WatchStreamExt as _, watcher},
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::{GetArgs, GetFlags, GetKind, GetSource, Global, NameArg},
-    client,
+    client::{self, Cluster},
     kind::{self, Column, Kind},
     output, table,
 };
@@ -24,8 +24,8 @@ use crate::{
 /// When the cluster cannot be asked, or there is nothing to list.
 pub(crate) async fn run(global: &Global, args: &GetArgs) -> anyhow::Result<()> {
     let selector = args.flags.status_selector.as_deref().map(StatusSelector::parse).transpose()?;
-    let client = client::connect(global).await?;
-    let listing = Listing { client, global, flags: &args.flags, selector };
+    let cluster = client::connect(global).await?;
+    let listing = Listing { cluster, flags: &args.flags, selector };
     match &args.what {
         GetKind::All => listing.groups(&kind::ALL).await,
         GetKind::Sources { kind: GetSource::All } => listing.groups(&kind::SOURCES).await,
@@ -40,8 +40,7 @@ pub(crate) async fn run(global: &Global, args: &GetArgs) -> anyhow::Result<()> {
 }
 
 struct Listing<'a> {
-    client: Client,
-    global: &'a Global,
+    cluster: Cluster,
     flags: &'a GetFlags,
     selector: Option<StatusSelector>,
 }
@@ -50,9 +49,9 @@ impl Listing<'_> {
     fn api(&self, kind: &Kind) -> Api<DynamicObject> {
         let resource = kind.resource();
         if self.flags.all_namespaces {
-            Api::all_with(self.client.clone(), &resource)
+            Api::all_with(self.cluster.client.clone(), &resource)
         } else {
-            Api::namespaced_with(self.client.clone(), &self.global.namespace, &resource)
+            Api::namespaced_with(self.cluster.client.clone(), &self.cluster.namespace, &resource)
         }
     }
 
@@ -73,11 +72,15 @@ impl Listing<'_> {
                 (Some(name), false) => bail!(
                     "{} object '{name}' not found in {:?} namespace",
                     kind.name,
-                    self.global.namespace
+                    self.cluster.namespace
                 ),
                 (_, true) => bail!("no {} objects found in any namespace", kind.name),
                 (None, false) => {
-                    bail!("no {} objects found in {:?} namespace", kind.name, self.global.namespace)
+                    bail!(
+                        "no {} objects found in {:?} namespace",
+                        kind.name,
+                        self.cluster.namespace
+                    )
                 }
             }
         }

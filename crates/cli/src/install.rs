@@ -23,7 +23,8 @@ use serde_json::Value;
 
 use crate::{
     args::{Global, InstallArgs},
-    client, output, ssa,
+    client::{self, Cluster},
+    output, ssa,
 };
 
 /// The field manager of an installation; the `flux` CLI uses the same, so either can take over.
@@ -42,15 +43,16 @@ const MARKER: &str = "gitrepositories.source.toolkit.fluxcd.io";
 /// When the installation is managed otherwise, an object is refused, or a controller does not
 /// become ready in time.
 pub(crate) async fn run(global: &Global, args: &InstallArgs) -> anyhow::Result<()> {
-    let options = options(global, args);
     if args.export {
+        let options = options(global.namespace(None), args);
         return output::print(&manifests::to_yaml(&options));
     }
+    let Cluster { client, namespace } = client::connect(global).await?;
+    let options = options(namespace, args);
     output::generate(format_args!("generating manifests"));
     let objects = objects(&options)?;
     output::success(format_args!("manifests build completed"));
 
-    let client = client::connect(global).await?;
     let work = install(&client, &options, args.force, &objects);
     let deadline = tokio::time::Instant::now() + global.timeout;
     let late = || format!("not finished after {:?}", global.timeout);
@@ -67,10 +69,10 @@ pub(crate) async fn run(global: &Global, args: &InstallArgs) -> anyhow::Result<(
     Ok(())
 }
 
-fn options(global: &Global, args: &InstallArgs) -> Options {
+fn options(namespace: String, args: &InstallArgs) -> Options {
     let defaults = Options::default();
     Options {
-        namespace: global.namespace.clone(),
+        namespace,
         components: args.components.clone(),
         registry: args.registry.clone(),
         version: args.tag.clone().unwrap_or(defaults.version),

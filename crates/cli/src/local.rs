@@ -51,7 +51,7 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
     let api = ApiServer::new(apiserver::Options::default());
     let client = Client::new(api.service(), "default");
     define(&client).await?;
-    let namespaces = namespaces(&global.namespace, &objects);
+    let namespaces = namespaces(&global.namespace(None), &objects);
     for namespace in &namespaces {
         create_namespace(&client, namespace).await?;
     }

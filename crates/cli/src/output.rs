@@ -26,6 +26,11 @@ pub(crate) fn success(text: Arguments<'_>) {
     line("✔", text);
 }
 
+/// Says what may surprise.
+pub(crate) fn warning(text: Arguments<'_>) {
+    line("⚠️", text);
+}
+
 /// Says what failed.
 pub(crate) fn failure(text: Arguments<'_>) {
     line("✗", text);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::{Global, ReconcileArgs, ReconcileKind, ReconcileSource},
-    client,
+    client::{self, Cluster},
     kind::{self, Kind},
     output,
 };
@@ -26,17 +26,17 @@ const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 ///
 /// When the object is missing or suspended, when it does not become ready, or when time is up.
 pub(crate) async fn run(global: &Global, args: &ReconcileArgs) -> anyhow::Result<()> {
-    let client = client::connect(global).await?;
+    let Cluster { client, namespace } = client::connect(global).await?;
     let work = async {
         match &args.what {
             ReconcileKind::Source { kind: ReconcileSource::Git { name } } => {
-                reconcile(&client, &kind::GIT_REPOSITORY, &global.namespace, name).await
+                reconcile(&client, &kind::GIT_REPOSITORY, &namespace, name).await
             }
             ReconcileKind::Kustomization { name, with_source } => {
                 if *with_source {
-                    reconcile_source(&client, &global.namespace, name).await?;
+                    reconcile_source(&client, &namespace, name).await?;
                 }
-                reconcile(&client, &kind::KUSTOMIZATION, &global.namespace, name).await
+                reconcile(&client, &kind::KUSTOMIZATION, &namespace, name).await
             }
         }
     };
@@ -100,7 +100,7 @@ pub(crate) async fn wait(
     kind: &Kind,
     namespace: &str,
     name: &str,
-    counts: impl Fn(&DynamicObject) -> bool,
+    mut counts: impl FnMut(&DynamicObject) -> bool,
 ) -> anyhow::Result<()> {
     output::waiting(format_args!("waiting for {} reconciliation", kind.name));
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));

@@ -1,15 +1,18 @@
 //! `tidegate suspend` and `tidegate resume`.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use kube::{
     Client, ResourceExt as _,
     api::{ListParams, Patch, PatchParams},
+    core::DynamicObject,
 };
 use serde_json::json;
 
 use crate::{
     args::{Global, NamesArg, ResumeArgs, SuspendArgs, SuspendKind, SuspendSource},
-    client,
+    client::{self, Cluster},
     kind::{self, Kind},
     output, reconcile,
 };
@@ -22,14 +25,11 @@ use crate::{
 /// scripts know it from `flux`.
 pub(crate) async fn suspend(global: &Global, args: &SuspendArgs) -> anyhow::Result<()> {
     let (kind, names) = target(&args.what);
-    let client = client::connect(global).await?;
-    for name in select(&client, kind, &global.namespace, names).await? {
-        output::action(format_args!(
-            "suspending {} {name} in {} namespace",
-            kind.words, global.namespace
-        ));
-        match set(&client, kind, &global.namespace, &name, true).await {
-            Ok(()) => output::success(format_args!("{} suspended", kind.words)),
+    let Cluster { client, namespace } = client::connect(global).await?;
+    for name in select(&client, kind, &namespace, names).await? {
+        output::action(format_args!("suspending {} {name} in {namespace} namespace", kind.words));
+        match set(&client, kind, &namespace, &name, true).await {
+            Ok(_) => output::success(format_args!("{} suspended", kind.words)),
             Err(err) if names.all => return Err(err),
             Err(err) => output::failure(format_args!("{err:#}")),
         }
@@ -41,45 +41,59 @@ pub(crate) async fn suspend(global: &Global, args: &SuspendArgs) -> anyhow::Resu
 ///
 /// # Errors
 ///
-/// With `--all`, the first failure to resume; in any case the number of objects that did not
-/// become ready.
+/// With `--all`, the first failure to resume; in any case the number of objects that were not
+/// resumed or did not become ready.
 pub(crate) async fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result<()> {
     let (kind, names) = target(&args.what);
-    let client = client::connect(global).await?;
+    let Cluster { client, namespace } = client::connect(global).await?;
     let mut resumed = Vec::new();
-    for name in select(&client, kind, &global.namespace, names).await? {
-        output::action(format_args!(
-            "resuming {} {name} in {} namespace",
-            kind.words, global.namespace
-        ));
-        match set(&client, kind, &global.namespace, &name, false).await {
-            Ok(()) => {
+    let mut failures = 0;
+    for name in select(&client, kind, &namespace, names).await? {
+        output::action(format_args!("resuming {} {name} in {namespace} namespace", kind.words));
+        match set(&client, kind, &namespace, &name, false).await {
+            Ok(object) => {
                 output::success(format_args!("{} resumed", kind.words));
-                resumed.push(name);
+                resumed.push(object);
             }
             Err(err) if names.all => return Err(err),
-            Err(err) => output::failure(format_args!("{err:#}")),
+            Err(err) => {
+                failures += 1;
+                output::failure(format_args!("{err:#}"));
+            }
         }
     }
-    if !args.wait && names.names.len() != 1 {
-        return Ok(());
+    if args.wait.unwrap_or(names.names.len() == 1) {
+        let waits = resumed.iter().map(|object| until_ready(&client, kind, object, global.timeout));
+        let outcomes = futures::future::join_all(waits).await;
+        for failure in outcomes.into_iter().filter_map(Result::err) {
+            failures += 1;
+            output::failure(format_args!("{failure:#}"));
+        }
     }
-    let client = &client;
-    let waits = resumed.iter().map(|name| async move {
-        let wait = reconcile::wait(client, kind, &global.namespace, name, |_| true);
-        tokio::time::timeout(global.timeout, wait)
-            .await
-            .with_context(|| format!("{name} not ready after {:?}", global.timeout))?
-    });
-    let failures: Vec<_> =
-        futures::future::join_all(waits).await.into_iter().filter_map(Result::err).collect();
-    for failure in &failures {
-        output::failure(format_args!("{failure:#}"));
-    }
-    if !failures.is_empty() {
-        bail!("reconciliation failed for {} {}(s)", failures.len(), kind.name);
+    if failures > 0 {
+        bail!("reconciliation failed for {failures} {}(s)", kind.name);
     }
     Ok(())
+}
+
+/// Waits for the first outcome after an object was resumed.
+async fn until_ready(
+    client: &Client,
+    kind: &Kind,
+    object: &DynamicObject,
+    timeout: Duration,
+) -> anyhow::Result<()> {
+    let name = object.name_any();
+    let namespace = object.namespace().unwrap_or_default();
+    // What the status says until the controller touches it is from before the suspension.
+    let mut touched = false;
+    let wait = reconcile::wait(client, kind, &namespace, &name, |now| {
+        touched |= now.data.get("status") != object.data.get("status");
+        touched
+    });
+    tokio::time::timeout(timeout, wait)
+        .await
+        .with_context(|| format!("{name} not ready after {timeout:?}"))?
 }
 
 fn target(what: &SuspendKind) -> (&'static Kind, &NamesArg) {
@@ -116,13 +130,12 @@ async fn set(
     namespace: &str,
     name: &str,
     suspend: bool,
-) -> anyhow::Result<()> {
-    let object = reconcile::get(client, kind, namespace, name).await?;
+) -> anyhow::Result<DynamicObject> {
+    reconcile::get(client, kind, namespace, name).await?;
     // Resuming removes the field, so that an object reads as if it had never been suspended.
     let patch = json!({ "spec": { "suspend": suspend.then_some(true) } });
     reconcile::api(client, kind, namespace)
-        .patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
+        .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
         .await
-        .with_context(|| format!("failed to change {} {name}", kind.name))?;
-    Ok(())
+        .with_context(|| format!("failed to change {} {name}", kind.name))
 }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     args::{Global, VersionArgs},
-    client, output,
+    client::{self, Cluster},
+    output,
 };
 
 /// Prints the version of this command and, unless told otherwise, of the installed controllers.
@@ -19,15 +20,12 @@ pub(crate) async fn run(global: &Global, args: &VersionArgs) -> anyhow::Result<(
     let mut versions = Map::new();
     versions.insert("tidegate".to_owned(), json!(concat!("v", env!("CARGO_PKG_VERSION"))));
     if !args.client {
-        let client = client::connect(global).await?;
-        let deployments = Api::<Deployment>::namespaced(client, &global.namespace)
+        let Cluster { client, namespace } = client::connect(global).await?;
+        let deployments = Api::<Deployment>::namespaced(client, &namespace)
             .list(&ListParams::default().labels("app.kubernetes.io/part-of=flux"))
             .await
             .context("failed to list the installed controllers")?;
-        let distribution = deployments
-            .iter()
-            .find_map(|deployment| deployment.labels().get("app.kubernetes.io/version"));
-        if let Some(distribution) = distribution {
+        if let Some(distribution) = deployments.iter().find_map(distribution) {
             versions.insert("distribution".to_owned(), json!(distribution));
         }
         for deployment in &deployments {
@@ -35,6 +33,12 @@ pub(crate) async fn run(global: &Global, args: &VersionArgs) -> anyhow::Result<(
         }
     }
     output::document(&Value::Object(versions), args.output)
+}
+
+/// Returns what a controller is part of, e.g. `flux-v0.1.0`.
+fn distribution(deployment: &Deployment) -> Option<String> {
+    let label = |name: &str| deployment.labels().get(&format!("app.kubernetes.io/{name}"));
+    Some(format!("{}-{}", label("part-of")?, label("version")?))
 }
 
 /// Returns the image tag of the controller's container, or an empty string.
