@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt as _, future, stream};
 use jiff::Timestamp;
 use kube::Api;
-use kube::core::DynamicObject;
+use kube::core::{ApiResource, DynamicObject, TypeMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::Value;
@@ -213,6 +213,7 @@ fn watch(
     if let (1, Some((name, _))) = (names.len(), names.first_key_value()) {
         config = config.fields(&format!("metadata.name={name}"));
     }
+    let resource = kind.resource.clone();
     let mut listed: Vec<usize> = Vec::new();
     let sights = watcher(api, config).default_backoff().map(move |event| {
         let known = |object: &DynamicObject| {
@@ -226,15 +227,16 @@ fn watch(
             Ok(Event::InitApply(object)) => {
                 let index = known(&object);
                 listed.extend(index);
-                index.map(|index| (index, present(&object))).into_iter().collect()
+                index.map(|index| (index, present(object, &resource))).into_iter().collect()
             }
             Ok(Event::InitDone) => {
                 let missing = names.values().filter(|index| !listed.contains(index));
                 missing.map(|index| (*index, Sight::Absent)).collect()
             }
-            Ok(Event::Apply(object)) => {
-                known(&object).map(|index| (index, present(&object))).into_iter().collect()
-            }
+            Ok(Event::Apply(object)) => known(&object)
+                .map(|index| (index, present(object, &resource)))
+                .into_iter()
+                .collect(),
             Ok(Event::Delete(object)) => {
                 known(&object).map(|index| (index, Sight::Absent)).into_iter().collect()
             }
@@ -247,7 +249,10 @@ fn watch(
     sights.flat_map(stream::iter)
 }
 
-fn present(object: &DynamicObject) -> Sight {
+/// An item of a list does not say what it is; that stands in the list.
+fn present(mut object: DynamicObject, resource: &ApiResource) -> Sight {
+    object.types =
+        Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() });
     match serde_json::to_value(object) {
         Ok(object) => Sight::Present(Box::new(object)),
         Err(error) => Sight::Unreadable(error.to_string()),

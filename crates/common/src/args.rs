@@ -13,6 +13,7 @@ use url::Url;
 /// A controller flattens them into its own; [`crate::process::main`] acts on those that are about
 /// the process.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Address of the metrics endpoint; 0 switches it off
     #[arg(long, env = "METRICS_ADDR", default_value = ":8080", value_name = "ADDRESS")]

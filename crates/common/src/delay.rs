@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::runtime::reflector::{Lookup, ObjectRef};
 use kube::runtime::utils::Backoff;
@@ -52,21 +52,31 @@ impl<K: Lookup<DynamicType: Eq + std::hash::Hash>> Retries<K> {
 #[derive(Debug, Default)]
 pub struct WatchBackoff {
     attempts: u32,
+    /// When the last attempt was due.
+    due: Option<Instant>,
 }
+
+/// How long a watch has to go well before its failures are forgotten. A watch of a kind that is not
+/// defined begins well each time, and fails at once.
+const STABLE: Duration = Duration::from_secs(1);
 
 impl Iterator for WatchBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
         let delay = Duration::from_millis(100).saturating_mul(1 << self.attempts.min(8));
+        let delay = jittered(delay.min(Duration::from_secs(5)), 0.1);
         self.attempts += 1;
-        Some(jittered(delay.min(Duration::from_secs(5)), 0.1))
+        self.due = Some(Instant::now() + delay);
+        Some(delay)
     }
 }
 
 impl Backoff for WatchBackoff {
     fn reset(&mut self) {
-        self.attempts = 0;
+        if self.due.is_none_or(|due| due.elapsed() > STABLE) {
+            self.attempts = 0;
+        }
     }
 }
 
@@ -99,5 +109,16 @@ mod tests {
         assert_eq!(retries.failed(ObjectRef::new("other")).as_millis(), 750);
         retries.succeeded(&obj());
         assert_eq!(retries.failed(obj()).as_millis(), 750);
+    }
+
+    #[test]
+    fn slows_down_a_watch_that_fails_right_after_it_began() {
+        let mut backoff = WatchBackoff::default();
+        let mut delay = Duration::ZERO;
+        for _ in 0..10 {
+            delay = backoff.next().unwrap();
+            backoff.reset();
+        }
+        assert!(delay > Duration::from_secs(4), "{delay:?}");
     }
 }

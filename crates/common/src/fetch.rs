@@ -75,6 +75,7 @@ impl Default for Limits {
 /// Hosts to ask instead of those in the address of an artifact, for a controller that runs outside
 /// of the cluster.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 pub struct Hosts {
     /// Host and port of source-controller
     #[arg(long, env = "SOURCE_CONTROLLER_LOCALHOST", hide = true)]

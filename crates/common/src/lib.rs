@@ -8,6 +8,7 @@
 //! | [`watch`], [`controller`] | what wakes an object, and what runs its reconciliation |
 //! | [`stop`], [`delay`] | why a reconciliation ended, and when the next one is |
 //! | [`status`], [`events`] | how it tells about it |
+//! | [`finalizer`] | what keeps an object until it is cleaned up after |
 //! | [`fetch`] | artifacts of sources: download, verify, unpack |
 //! | [`metrics`], [`logging`], [`server`] | what can be seen from outside |
 //!
@@ -22,6 +23,7 @@ pub mod election;
 pub mod events;
 pub mod features;
 pub mod fetch;
+pub mod finalizer;
 pub mod logging;
 pub mod metrics;
 pub mod process;

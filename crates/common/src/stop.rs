@@ -99,7 +99,7 @@ pub trait OrStop<T> {
     fn or_stall(self, reason: &'static str) -> Result<T, Stop>;
 }
 
-impl<T, E: Error> OrStop<T> for Result<T, E> {
+impl<T, E: Error + 'static> OrStop<T> for Result<T, E> {
     fn or_retry(self, reason: &'static str) -> Result<T, Stop> {
         self.map_err(|error| Stop::retry(reason, chain(&error)))
     }
@@ -110,18 +110,25 @@ impl<T, E: Error> OrStop<T> for Result<T, E> {
 }
 
 /// Returns the text of an error and of what caused it, joined by `: `. A cause that the error
-/// already ends with is not repeated.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+/// already ends with is not repeated, and of an answer of the API only what it says.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = text(error);
     let mut source = error.source();
     while let Some(cause) = source {
-        let cause_text = cause.to_string();
+        let cause_text = self::text(cause);
         if !text.ends_with(&cause_text) {
             text = format!("{text}: {cause_text}");
         }
         source = cause.source();
     }
     text
+}
+
+fn text(error: &(dyn Error + 'static)) -> String {
+    match error.downcast_ref() {
+        Some(kube::Error::Api(status)) => status.message.clone(),
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -30,13 +30,14 @@ where
 /// the status do not.
 ///
 /// `observe` sees every change, before the store does.
-pub fn changes<K>(
+pub fn changes<K, F>(
     client: Client,
     watched: &Watched,
     writer: Writer<K>,
-    observe: impl FnMut(&Event<K>),
-) -> impl Stream<Item = watcher::Result<K>>
+    observe: F,
+) -> impl Stream<Item = watcher::Result<K>> + use<K, F>
 where
+    F: FnMut(&Event<K>),
     K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
     K: Clone + Debug + DeserializeOwned + Send + 'static,
 {

@@ -1,5 +1,7 @@
 //! Leader election against an API.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::time::Duration;
 
 use common::election::{Election, Terms};
@@ -86,9 +88,6 @@ async fn notices_that_another_one_leads() {
     let spec = lease.spec.as_mut().unwrap();
     spec.holder_identity = Some("usurper".to_owned());
     spec.lease_duration_seconds = Some(3600);
-    leases(&cluster.client)
-        .replace(&terms().name, &PostParams::default(), &lease)
-        .await
-        .unwrap();
+    leases(&cluster.client).replace(&terms().name, &PostParams::default(), &lease).await.unwrap();
     timeout(SOON, election.keep()).await.unwrap();
 }

@@ -1,15 +1,17 @@
 //! Events in the API and at an address.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use axum::Json;
 use common::Metrics;
 use common::events::{Recorder, Severity};
 use k8s_openapi::api::core::v1::{ConfigMap, Event};

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use api::kustomize::Kustomization;
 use apply::order::GroupKind;
 use clap::{ArgAction, Parser};
+use common::args::Watched;
+use common::delay::Retries;
+use common::features::{FeatureGates, FeatureGatesError};
+use common::fetch::{FetchError, Hosts};
 use tracing::warn;
 use url::Url;
 
@@ -13,6 +18,12 @@ use crate::context::{Gates, Settings};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "kustomize-controller", version)]
 pub struct Args {
+    /// The flags that every controller has.
+    #[command(flatten)]
+    pub common: common::Args,
+    /// Where artifacts are downloaded from.
+    #[command(flatten)]
+    pub hosts: Hosts,
     /// How many Kustomizations are reconciled at a time.
     #[arg(long, default_value_t = 4)]
     pub concurrent: u16,
@@ -23,7 +34,7 @@ pub struct Args {
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     pub requeue_dependency: api::duration::Duration,
     /// Refuses remote bases. They are never fetched, with or without it.
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, require_equals = true)]
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, require_equals = true, value_parser = common::args::bool)]
     pub no_remote_bases: bool,
     /// How often a failed download is tried again.
     #[arg(long, default_value_t = 9)]
@@ -50,41 +61,13 @@ pub struct Args {
     #[arg(long, default_value = "", value_parser = custom_stage)]
     pub custom_apply_stage_kinds: CustomStage,
     /// Refuses sources in other namespaces.
-    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, require_equals = true)]
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, require_equals = true, value_parser = common::args::bool)]
     pub no_cross_namespace_refs: bool,
-    /// Address to which events are posted.
-    #[arg(long, default_value = "")]
-    pub events_addr: String,
-    /// Least time until a run is repeated whose outcome could not be recorded.
-    #[arg(long, default_value = "750ms", value_name = "DURATION")]
-    pub min_retry_delay: api::duration::Duration,
-    /// Most time until such a run is repeated.
-    #[arg(long, default_value = "15m", value_name = "DURATION")]
-    pub max_retry_delay: api::duration::Duration,
-    /// Features to switch on or off, as a list of name=true or name=false.
-    #[arg(long, default_value = "", value_parser = gates)]
-    pub feature_gates: GateList,
-    /// Whether to watch all namespaces, or only that of the controller.
-    #[arg(long, default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, require_equals = true)]
-    pub watch_all_namespaces: bool,
-    /// Labels of the Kustomizations to reconcile.
-    #[arg(long, default_value = "")]
-    pub watch_label_selector: String,
-    /// Share of the interval, in percent, by which it may vary.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..100))]
-    pub interval_jitter_percentage: u8,
-    /// Namespace of the controller.
-    #[arg(long, env = "RUNTIME_NAMESPACE", default_value = "", hide = true)]
-    pub runtime_namespace: String,
 }
 
 /// The kinds of the custom stage.
 #[derive(Debug, Clone, Default)]
 pub struct CustomStage(Vec<GroupKind>);
-
-/// The feature gates that are set.
-#[derive(Debug, Clone, Default)]
-pub struct GateList(Vec<(String, bool)>);
 
 /// Flags that cannot be obeyed.
 #[derive(Debug, thiserror::Error)]
@@ -94,41 +77,35 @@ pub enum ArgsError {
     Unsupported(&'static str),
     /// The gate would change what is applied, and nothing acts on it yet.
     #[error("feature-gate '{0}' is not supported by this version")]
-    UnsupportedGate(String),
-    /// The address of events is none.
-    #[error("--events-addr is not a URL")]
-    EventsAddress(#[source] url::ParseError),
-    /// The namespace to watch is not known.
-    #[error("--watch-all-namespaces=false needs the environment variable RUNTIME_NAMESPACE")]
-    NoNamespace,
+    UnsupportedGate(&'static str),
+    /// The gates cannot be read.
+    #[error(transparent)]
+    Gates(#[from] FeatureGatesError),
+    /// A flag of every controller cannot be obeyed.
+    #[error(transparent)]
+    Common(#[from] common::args::ArgsError),
+    /// There is no way to download anything.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
 }
 
-/// Gates that are known and change nothing here: what they switch is on, off, or not there at all.
-const WITHOUT_EFFECT: [&str; 8] = [
-    "AdditiveCELDependencyCheck",
-    "CacheSecretsAndConfigMaps",
-    "CancelHealthCheckOnNewRevision",
-    "DisableConfigWatchers",
-    "DisableStatusPollerCache",
-    "GroupChangeLog",
-    "ObjectLevelWorkloadIdentity",
-    "StrictPostBuildSubstitutions",
+/// The gates, with what they are when nobody names them.
+///
+/// Source: kustomize-controller 1.9.4, `internal/features/features.go`.
+const GATES: [(&str, bool); 12] = [
+    ("AdditiveCELDependencyCheck", false),
+    ("CacheSecretsAndConfigMaps", false),
+    ("CancelHealthCheckOnNewRevision", false),
+    ("DirectSourceFetch", false),
+    ("DisableConfigWatchers", false),
+    ("DisableFailFastBehavior", false),
+    ("DisableStatusPollerCache", true),
+    ("ExternalArtifact", false),
+    ("GroupChangeLog", false),
+    ("MigrateAPIVersion", false),
+    ("ObjectLevelWorkloadIdentity", false),
+    ("StrictPostBuildSubstitutions", true),
 ];
-
-fn gates(text: &str) -> Result<GateList, String> {
-    let known =
-        ["DirectSourceFetch", "DisableFailFastBehavior", "ExternalArtifact", "MigrateAPIVersion"];
-    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-    let parse = |item: &str| {
-        let (name, value) = item.split_once('=').ok_or(format!("missing value for {item}"))?;
-        if !known.contains(&name) && !WITHOUT_EFFECT.contains(&name) {
-            return Err(format!("feature-gate '{name}' not supported"));
-        }
-        let value = value.parse().map_err(|_| format!("invalid value of {name}: {value}"))?;
-        Ok((name.to_owned(), value))
-    };
-    Ok(GateList(items.map(parse).collect::<Result<_, String>>()?))
-}
 
 #[expect(clippy::unnecessary_wraps, reason = "a value parser returns a result")]
 fn custom_stage(text: &str) -> Result<CustomStage, String> {
@@ -143,12 +120,12 @@ fn custom_stage(text: &str) -> Result<CustomStage, String> {
 /// What the flags say, in parts.
 pub(crate) struct Parts {
     pub(crate) settings: Settings,
-    pub(crate) concurrent: u16,
+    pub(crate) concurrency: u16,
     pub(crate) http_retry: u32,
+    pub(crate) hosts: Hosts,
     pub(crate) events: Option<Url>,
-    /// The namespace to watch; all when `None`.
-    pub(crate) namespace: Option<String>,
-    pub(crate) labels: Option<String>,
+    pub(crate) watched: Watched,
+    pub(crate) retries: Retries<Kustomization>,
 }
 
 impl Default for Args {
@@ -161,6 +138,8 @@ impl Default for Args {
 impl Args {
     pub(crate) fn into_parts(self) -> Result<Parts, ArgsError> {
         let Self {
+            common,
+            hosts,
             concurrent,
             concurrent_ssa,
             requeue_dependency,
@@ -174,14 +153,6 @@ impl Args {
             override_manager,
             custom_apply_stage_kinds,
             no_cross_namespace_refs,
-            events_addr,
-            min_retry_delay,
-            max_retry_delay,
-            feature_gates,
-            watch_all_namespaces,
-            watch_label_selector,
-            interval_jitter_percentage,
-            runtime_namespace,
         } = self;
         if !default_service_account.is_empty() {
             // Without it, everything would be applied with the rights of the controller.
@@ -198,23 +169,10 @@ impl Args {
                 warn!(flag, "the flag has no effect in this version");
             }
         }
-        let mut gates = Gates::default();
-        for (name, value) in feature_gates.0 {
-            match name.as_str() {
-                "DirectSourceFetch" => gates.direct_source_fetch = value,
-                "DisableFailFastBehavior" => gates.disable_fail_fast = value,
-                "ExternalArtifact" => gates.external_artifact = value,
-                "MigrateAPIVersion" if value => return Err(ArgsError::UnsupportedGate(name)),
-                name => warn!(gate = name, "the feature gate has no effect"),
-            }
+        let gates = FeatureGates::parse(&common.feature_gates, &GATES)?;
+        if gates.is_enabled("MigrateAPIVersion") {
+            return Err(ArgsError::UnsupportedGate("MigrateAPIVersion"));
         }
-        let namespace = match (watch_all_namespaces, runtime_namespace) {
-            (true, _) => None,
-            (false, namespace) if namespace.is_empty() => return Err(ArgsError::NoNamespace),
-            (false, namespace) => Some(namespace),
-        };
-        let events = Some(events_addr).filter(|address| !address.is_empty());
-        let events = events.map(|address| Url::parse(&address)).transpose();
         Ok(Parts {
             settings: Settings {
                 concurrent_ssa: concurrent_ssa.max(1),
@@ -222,16 +180,19 @@ impl Args {
                 no_cross_namespace_refs,
                 override_managers: override_manager,
                 custom_stage: custom_apply_stage_kinds.0,
-                interval_jitter: f64::from(interval_jitter_percentage) / 100.0,
-                min_retry_delay: min_retry_delay.as_std(),
-                max_retry_delay: max_retry_delay.as_std(),
-                gates,
+                interval_jitter: f64::from(common.interval_jitter_percentage) / 100.0,
+                gates: Gates {
+                    external_artifact: gates.is_enabled("ExternalArtifact"),
+                    direct_source_fetch: gates.is_enabled("DirectSourceFetch"),
+                    disable_fail_fast: gates.is_enabled("DisableFailFastBehavior"),
+                },
             },
-            concurrent: concurrent.max(1),
+            concurrency: concurrent.max(1),
             http_retry,
-            events: events.map_err(ArgsError::EventsAddress)?,
-            namespace,
-            labels: Some(watch_label_selector).filter(|selector| !selector.is_empty()),
+            hosts,
+            watched: common.watched()?,
+            retries: Retries::new(common.min_retry_delay.as_std(), common.max_retry_delay.as_std()),
+            events: common.events_addr.0,
         })
     }
 }
@@ -268,7 +229,6 @@ mod tests {
         let refused = |flag: &str| parse(&[flag]).unwrap().into_parts().is_err();
         assert!(refused("--default-service-account=apps"));
         assert!(refused("--feature-gates=MigrateAPIVersion=true"));
-        assert!(parse(&["--feature-gates=Nonsense=true"]).is_err());
-        assert!(parse(&["--interval-jitter-percentage=100"]).is_err());
+        assert!(refused("--feature-gates=Nonsense=true"));
     }
 }

@@ -169,7 +169,7 @@ mod tests {
     use serde_json::json;
     use std::fs;
 
-    fn spec(fields: Value) -> KustomizationSpec {
+    fn spec(fields: &Value) -> KustomizationSpec {
         let mut spec = json!({
             "interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "x"},
         });
@@ -203,7 +203,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata:\n    name: a\n";
         fs::write(dir.path().join("list.yaml"), list).unwrap();
-        let built = build(dir.path(), "", &spec(json!({"targetNamespace": "apps"}))).unwrap();
+        let built = build(dir.path(), "", &spec(&json!({"targetNamespace": "apps"}))).unwrap();
         assert_eq!(built.objects.len(), 1);
         assert_eq!(built.objects[0]["metadata"], json!({"name": "a", "namespace": "apps"}));
         assert!(built.digest.starts_with("sha256:"));

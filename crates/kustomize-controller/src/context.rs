@@ -1,25 +1,29 @@
 //! What every run shares.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use api::kustomize::Kustomization;
 use apply::order::GroupKind;
 use apply::{Cluster, Options, Owner, Target};
+use common::Runtime;
+use common::events::Recorder;
+use common::fetch::Fetcher;
+use common::metrics::Work;
+use common::status::Statuses;
 use kube::api::Api;
 use kube::runtime::reflector::Store;
 use kube::{Client, ResourceExt as _};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::dependencies::Waiting;
-use crate::events::Recorder;
-use crate::fetch::Fetcher;
 use crate::interrupt::Interrupts;
 use crate::source::{ObjectRef, Sources};
 
 /// The name under which objects are applied.
 const FIELD_MANAGER: &str = "kustomize-controller";
+
+/// The name under which the status is written.
+const STATUS_MANAGER: &str = "gotk-kustomize-controller";
 
 /// How long a stage of definitions may take to become ready.
 const STAGE_TIMEOUT: Duration = Duration::from_mins(1);
@@ -33,8 +37,6 @@ pub(crate) struct Settings {
     pub(crate) override_managers: Vec<String>,
     pub(crate) custom_stage: Vec<GroupKind>,
     pub(crate) interval_jitter: f64,
-    pub(crate) min_retry_delay: Duration,
-    pub(crate) max_retry_delay: Duration,
     pub(crate) gates: Gates,
 }
 
@@ -57,23 +59,23 @@ pub(crate) struct Context {
     pub(crate) store: Store<Kustomization>,
     pub(crate) waiting: Waiting,
     pub(crate) interrupts: Interrupts,
-    pub(crate) shutdown: watch::Receiver<bool>,
-    written: Mutex<HashMap<ObjectRef, String>>,
-    failures: Mutex<HashMap<ObjectRef, u32>>,
+    pub(crate) statuses: Statuses<Kustomization>,
+    pub(crate) shutdown: CancellationToken,
+    work: Work,
 }
 
 impl Context {
     pub(crate) fn new(
-        client: Client,
+        runtime: &Runtime,
         settings: Settings,
         fetcher: Fetcher,
         recorder: Recorder,
         store: Store<Kustomization>,
-        shutdown: watch::Receiver<bool>,
+        work: Work,
     ) -> Self {
         Self {
-            cluster: Cluster::new(client.clone()),
-            client,
+            cluster: Cluster::new(runtime.client.clone()),
+            client: runtime.client.clone(),
             settings,
             fetcher,
             recorder,
@@ -81,9 +83,9 @@ impl Context {
             store,
             waiting: Waiting::default(),
             interrupts: Interrupts::default(),
-            shutdown,
-            written: Mutex::default(),
-            failures: Mutex::default(),
+            statuses: Statuses::new(STATUS_MANAGER),
+            shutdown: runtime.shutdown.clone(),
+            work,
         }
     }
 
@@ -111,52 +113,12 @@ impl Context {
         Target::new(self.cluster.clone(), options)
     }
 
-    /// Returns a Kustomization as it is, `None` when it is gone.
-    ///
-    /// The watch may be behind our own writes, and the inventory is in the status: acting on an old
-    /// one would lose what was recorded since.
-    pub(crate) async fn latest(
-        &self,
-        obj: Arc<Kustomization>,
-    ) -> Result<Option<Arc<Kustomization>>, kube::Error> {
-        let written = lock(&self.written).get(&ObjectRef::from_obj(&obj)).cloned();
-        if written.is_none_or(|version| obj.metadata.resource_version.as_ref() == Some(&version)) {
-            return Ok(Some(obj));
-        }
-        Ok(self.api(&obj).get_opt(&obj.name_any()).await?.map(Arc::new))
-    }
-
-    /// Remembers the version that our own write has made.
-    pub(crate) fn has_written(&self, obj: &Kustomization) {
-        if let Some(version) = obj.resource_version() {
-            lock(&self.written).insert(ObjectRef::from_obj(obj), version);
-        }
-    }
-
     /// Forgets an object that is gone.
     pub(crate) fn forget(&self, obj: &Kustomization) {
         let reference = ObjectRef::from_obj(obj);
-        lock(&self.written).remove(&reference);
-        lock(&self.failures).remove(&reference);
+        self.statuses.forget(&reference);
         self.interrupts.forget(&reference);
         self.stop_waiting(obj);
+        self.work.forget(&obj.namespace().unwrap_or_default(), &obj.name_any());
     }
-
-    /// Returns how long to wait after one more failure in a row.
-    pub(crate) fn back_off(&self, obj: &Kustomization) -> Duration {
-        let mut failures = lock(&self.failures);
-        let count = failures.entry(ObjectRef::from_obj(obj)).or_default();
-        let delay = self.settings.min_retry_delay.saturating_mul(1 << (*count).min(20));
-        *count += 1;
-        delay.min(self.settings.max_retry_delay)
-    }
-
-    /// Ends a row of failures.
-    pub(crate) fn has_succeeded(&self, obj: &Kustomization) {
-        lock(&self.failures).remove(&ObjectRef::from_obj(obj));
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,12 +7,12 @@ use api::conditions::{READY, is_true};
 use api::kustomize::{DependencyReference, Kustomization};
 use api::reason::DEPENDENCY_NOT_READY;
 use api::source::Artifact;
+use common::stop::{Notice, Stop};
 use kube::ResourceExt as _;
 use kube::api::Api;
 
 use crate::context::Context;
 use crate::source::{ObjectRef, SourceId};
-use crate::stop::{Notice, Stop};
 
 /// The Kustomizations that wait for another one. They hold no worker: a change of the other wakes
 /// them.

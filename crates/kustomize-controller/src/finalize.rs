@@ -6,11 +6,10 @@ use api::conditions::{self, READY};
 use api::inventory::{Inventory, InventoryEntry};
 use api::kustomize::{DeletionPolicy, Kustomization};
 use apply::{Action as Done, Subject};
-use kube::runtime::controller::Action;
+use common::events::Severity;
 use tracing::{info, warn};
 
 use crate::context::Context;
-use crate::events::Severity;
 use crate::reconcile::Error;
 
 impl Context {
@@ -19,7 +18,7 @@ impl Context {
     /// # Errors
     ///
     /// When an object could not be deleted; the finalizer stays, and it is tried again.
-    pub(crate) async fn finalize(&self, obj: &Kustomization) -> Result<Action, Error> {
+    pub(crate) async fn finalize(&self, obj: &Kustomization) -> Result<(), Error> {
         let policy = obj.spec.deletion_policy.unwrap_or_default();
         let deletes = match policy {
             DeletionPolicy::MirrorPrune => obj.spec.prune,
@@ -31,8 +30,7 @@ impl Context {
         if deletes && !obj.spec.suspend.unwrap_or_default() && !entries.is_empty() {
             self.delete_all(obj, entries, policy).await?;
         }
-        self.forget(obj);
-        Ok(Action::await_change())
+        Ok(())
     }
 
     async fn delete_all(
@@ -70,10 +68,9 @@ impl Context {
             let deleted = pruned.changes.changes.into_iter();
             let deleted = deleted.filter(|change| change.action == Done::Deleted);
             let gone: Vec<Subject> = deleted.map(|change| change.subject).collect();
-            let mut shutdown = self.shutdown.clone();
             let result = tokio::select! {
                 result = target.wait_gone(&gone, obj.spec.timeout()) => result,
-                _ = shutdown.wait_for(|is_over| *is_over) => {
+                () = self.shutdown.cancelled() => {
                     return Err(Error::Cleanup("the controller is shutting down".to_owned()));
                 }
             };

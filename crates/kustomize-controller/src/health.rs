@@ -7,13 +7,13 @@ use api::duration::Duration;
 use api::kustomize::{Kustomization, ObjectReference};
 use api::reason::{HEALTH_CHECK_CANCELED, HEALTH_CHECK_FAILED, PROGRESSING, SUCCEEDED};
 use apply::{Action, ChangeSet, Check, Subject, Target};
+use common::events::Severity;
+use common::stop::{Notice, Stop, StopKind, chain};
 use kube::ResourceExt as _;
 
 use crate::context::Context;
-use crate::events::Severity;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-use crate::stop::{Notice, Stop, StopKind, chain};
 
 /// The version of references that name none.
 const DEFAULT_VERSION: &str = "apps/v1";
@@ -35,11 +35,10 @@ impl Context {
         }
         progress.health_step().await?;
         let started = Instant::now();
-        let mut shutdown = self.shutdown.clone();
         let result = tokio::select! {
             result = target.wait(&checks, obj.spec.timeout()) => result,
             cause = interrupt.cause() => return Err(preempted(&cause)),
-            _ = shutdown.wait_for(|is_over| *is_over) => return Err(Stop::abandon()),
+            () = self.shutdown.cancelled() => return Err(Stop::abandon()),
         };
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let elapsed = Duration::from(std::time::Duration::from_millis(millis));

@@ -11,27 +11,22 @@ use api::kustomize::{
     COMMIT_STATUS_ANNOTATION, Kustomization, KustomizationStatus, ORIGIN_REVISION_ANNOTATION,
     ORIGIN_REVISION_METADATA, REVISION_ANNOTATION, Snapshot, record,
 };
-use api::meta::REQUESTED_AT_ANNOTATION;
 use api::reason::{
     HEALTH_CHECK_FAILED, PROGRESSING, PROGRESSING_WITH_RETRY, PRUNE_FAILED, RECONCILIATION_FAILED,
     RECONCILIATION_SUCCEEDED,
 };
 use api::source::Artifact;
+use common::delay::jittered;
+use common::events::Severity;
+use common::status::requested_at;
+use common::stop::{Notice, Stop, StopKind};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt as _;
-use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::Action;
-use serde_json::json;
 use tracing::{info, warn};
 
 use crate::context::Context;
-use crate::events::Severity;
 use crate::reconcile::Error;
-use crate::stop::{Notice, Stop, StopKind};
-
-/// The name under which the status is written.
-const FIELD_MANAGER: &str = "gotk-kustomize-controller";
 
 /// The status of a Kustomization during a run.
 pub(crate) struct Progress<'a> {
@@ -180,7 +175,7 @@ impl<'a> Progress<'a> {
     }
 
     fn handle_request(&mut self) {
-        let requested_at = self.obj.annotations().get(REQUESTED_AT_ANNOTATION).cloned();
+        let requested_at = requested_at(self.obj).cloned();
         if requested_at.is_some() {
             self.status.last_handled_reconcile_at = requested_at;
         }
@@ -302,22 +297,8 @@ impl<'a> Progress<'a> {
         if self.status == self.written {
             return Ok(());
         }
-        let (name, obj) = (self.obj.name_any(), self.obj);
-        let patch = json!({
-            "apiVersion": format!("{}/v1", api::kustomize::GROUP),
-            "kind": "Kustomization",
-            // The inventory is not that of a later object with the same name.
-            "metadata": { "name": name, "namespace": obj.namespace(), "uid": obj.uid() },
-            "status": self.status,
-        });
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        let api = self.cx.api(obj);
-        match api.patch_status(&name, &params, &Patch::Apply(&patch)).await {
-            Ok(written) => self.cx.has_written(&written),
-            // It was deleted meanwhile, and nothing is left to tell.
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(error),
-        }
+        let api = self.cx.api(self.obj);
+        self.cx.statuses.write(&api, self.obj, &self.status).await?;
         self.written = self.status.clone();
         Ok(())
     }
@@ -326,27 +307,4 @@ impl<'a> Progress<'a> {
 fn origin(artifact: &Artifact) -> Option<String> {
     let metadata = artifact.metadata.as_ref()?;
     metadata.get(ORIGIN_REVISION_METADATA).filter(|origin| !origin.is_empty()).cloned()
-}
-
-/// Returns an interval that is longer or shorter by at most a share of it.
-fn jittered(interval: std::time::Duration, share: f64) -> std::time::Duration {
-    let nanos = Timestamp::now().subsec_nanosecond();
-    // The nanoseconds of the clock are random enough to spread runs.
-    let random = f64::from(nanos % 1_000_003) / 1_000_003.0;
-    interval.mul_f64((1.0 + share * (2.0 * random - 1.0)).max(0.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keeps_the_interval_within_its_share() {
-        let interval = std::time::Duration::from_secs(100);
-        for _ in 0..100 {
-            let jittered = jittered(interval, 0.05).as_secs_f64();
-            assert!((95.0..=105.0).contains(&jittered), "{jittered}");
-        }
-        assert_eq!(jittered(interval, 0.0), interval);
-    }
 }

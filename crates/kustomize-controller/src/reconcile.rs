@@ -3,25 +3,21 @@
 use std::sync::Arc;
 
 use api::kustomize::Kustomization;
-use api::meta::FINALIZER;
 use api::reason::{
     ARTIFACT_FAILED, BUILD_FAILED, PROGRESSING, PRUNE_FAILED, RECONCILIATION_FAILED,
     UNSUPPORTED_FIELD,
 };
 use apply::{Action as Done, ChangeSet, Metadata, Prepared, Target};
-use futures::FutureExt as _;
-use kube::ResourceExt as _;
+use common::events::Severity;
+use common::fetch::FetchError;
+use common::finalizer;
+use common::stop::{Notice, OrStop as _, Stop, chain};
 use kube::runtime::controller::Action;
-use kube::runtime::finalizer::{Event, finalizer};
-use tracing::instrument;
 
 use crate::build;
 use crate::context::Context;
-use crate::events::Severity;
-use crate::fetch::FetchError;
 use crate::progress::Progress;
 use crate::source::ObjectRef;
-use crate::stop::{Notice, OrStop as _, Stop};
 use crate::unsupported;
 
 /// Why a run has to be repeated although the conditions do not say so.
@@ -33,9 +29,9 @@ pub(crate) enum Error {
     /// The object could not be read.
     #[error("failed to read the object")]
     Read(#[source] kube::Error),
-    /// The finalizer could not be added or removed, or what it is for has failed.
-    #[error(transparent)]
-    Finalizer(#[from] Box<kube::runtime::finalizer::Error<Error>>),
+    /// The finalizer could not be added or removed.
+    #[error("failed to write the finalizer")]
+    Finalizer(#[source] kube::Error),
     /// Objects could not be deleted.
     #[error("failed to clean up: {0}")]
     Cleanup(String),
@@ -47,38 +43,28 @@ pub(crate) enum Error {
 ///
 /// Only when the outcome could not be recorded, or when cleanup has to be tried again. Every other
 /// failure is in the conditions.
-#[instrument(
-    skip_all,
-    fields(
-        controller = "kustomization",
-        kind = "Kustomization",
-        namespace = obj.namespace(),
-        name = obj.name_any(),
-    )
-)]
 pub(crate) async fn reconcile(obj: Arc<Kustomization>, cx: Arc<Context>) -> Result<Action, Error> {
-    let Some(obj) = cx.latest(obj).await.map_err(Error::Read)? else {
+    let api = cx.api(&obj);
+    let Some(obj) = cx.statuses.latest(&api, obj).await.map_err(Error::Read)? else {
         return Ok(Action::await_change());
     };
-    let api = cx.api(&obj);
-    let run = |event| run(event, &cx).boxed();
-    let action = finalizer(&api, FINALIZER, obj.clone(), run).boxed().await.map_err(Box::new)?;
-    cx.has_succeeded(&obj);
-    Ok(action)
-}
-
-async fn run(event: Event<Kustomization>, cx: &Context) -> Result<Action, Error> {
-    match event {
-        Event::Cleanup(obj) => cx.finalize(&obj).await,
-        Event::Apply(obj) if obj.spec.suspend.unwrap_or_default() => {
-            Progress::begin(cx, &obj).suspend().await
+    if obj.metadata.deletion_timestamp.is_some() {
+        if finalizer::is_held(&*obj) {
+            cx.finalize(&obj).await?;
+            finalizer::remove(&api, &obj).await.map_err(Error::Finalizer)?;
         }
-        Event::Apply(obj) => {
-            let mut progress = Progress::begin(cx, &obj);
-            let outcome = converge(&obj, cx, &mut progress).await;
-            progress.finish(outcome).await
-        }
+        cx.forget(&obj);
+        return Ok(Action::await_change());
     }
+    let Some(obj) = finalizer::ensure(&api, obj).await.map_err(Error::Finalizer)? else {
+        return Ok(Action::await_change());
+    };
+    let mut progress = Progress::begin(&cx, &obj);
+    if obj.spec.suspend.unwrap_or_default() {
+        return progress.suspend().await;
+    }
+    let outcome = converge(&obj, &cx, &mut progress).await;
+    progress.finish(outcome).await
 }
 
 /// Runs the steps in order; the first that stops decides what the conditions say.
@@ -94,7 +80,11 @@ async fn converge(
     cx.check_dependencies(obj, &artifact).await?;
 
     progress.step("Fetching manifests").await?;
-    let dir = cx.fetcher.fetch(&artifact).await.map_err(|error| cx.fetch_failed(&error))?;
+    let dir = cx
+        .fetcher
+        .fetch(&artifact, "kustomization-")
+        .await
+        .map_err(|error| cx.fetch_failed(&error))?;
     let path = obj.spec.path.as_deref().unwrap_or_default();
     let path = build::locate(dir.path(), path).or_retry(ARTIFACT_FAILED)?;
     progress.attempt();
@@ -183,6 +173,6 @@ impl Context {
             let message = format!("Source is not ready, artifact not found, retrying in {shown}");
             return Stop::wait(ARTIFACT_FAILED, message, after, Notice::Silent);
         }
-        Stop::retry(ARTIFACT_FAILED, crate::stop::chain(error))
+        Stop::retry(ARTIFACT_FAILED, chain(error))
     }
 }

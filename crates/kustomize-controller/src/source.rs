@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use api::kustomize::{Kustomization, SourceKind};
 use api::source::{Artifact, GROUP};
+use common::stop::{Notice, OrStop as _, Stop};
 use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -12,7 +13,6 @@ use kube::core::{ApiResource, GroupVersionKind};
 use api::reason::{ACCESS_DENIED, ARTIFACT_FAILED};
 
 use crate::context::Context;
-use crate::stop::{Notice, OrStop as _, Stop};
 
 /// Which source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,5 +1,7 @@
 //! Bad input is named in conditions and events, and leaves what is there in place.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 #[expect(dead_code, reason = "each test binary uses a part of it")]
 #[path = "support/world.rs"]
 mod support;

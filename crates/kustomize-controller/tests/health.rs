@@ -1,5 +1,7 @@
 //! Ready means healthy, for those who ask for it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 #[expect(dead_code, reason = "each test binary uses a part of it")]
 #[path = "support/world.rs"]
 mod support;

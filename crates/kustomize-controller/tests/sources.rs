@@ -38,9 +38,9 @@ async fn starts_before_its_own_kind_exists() {
 #[tokio::test]
 async fn takes_external_artifacts_when_the_gate_is_on() {
     let world = World::without_controller(&api::crds()).await;
-    let gates = "--feature-gates=ExternalArtifact=true";
-    let Args { feature_gates, .. } = clap::Parser::parse_from(["kustomize-controller", gates]);
-    world.run(Args { feature_gates, ..args() });
+    let mut args = args();
+    args.common.feature_gates = "ExternalArtifact=true".to_owned();
+    world.run(args);
     let artifact =
         world.artifacts.publish("latest@sha256:1", &[("a.yaml", &config("a", "1"))]).unwrap();
     world.advertise("ExternalArtifact", "own", &artifact).await;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::kustomize::Kustomization;
+use common::Runtime;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -15,7 +16,7 @@ use kube::{Client, CustomResourceExt as _};
 use kustomize_controller::Args;
 use serde_json::{Value, json};
 use testkit::artifact::ArtifactServer;
-use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// How long a test waits for what should happen at once.
@@ -27,7 +28,7 @@ pub(crate) struct World {
     pub(crate) artifacts: ArtifactServer,
     pub(crate) namespace: String,
     requests: Arc<Mutex<Vec<String>>>,
-    controller: Mutex<Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>>,
+    controller: Mutex<Option<(CancellationToken, tokio::task::JoinHandle<()>)>>,
 }
 
 impl Drop for World {
@@ -40,12 +41,16 @@ impl Drop for World {
 
 /// Returns flags for tests: what is waited for without a reason to wait is short.
 pub(crate) fn args() -> Args {
-    Args { http_retry: 0, interval_jitter_percentage: 0, ..Args::default() }
+    let mut args = Args { http_retry: 0, ..Args::default() };
+    args.common.interval_jitter_percentage = 0;
+    args
 }
 
 /// Returns a file with a ConfigMap.
 pub(crate) fn config(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: {value}\n")
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: \"{value}\"\n"
+    )
 }
 
 impl World {
@@ -85,11 +90,10 @@ impl World {
     }
 
     pub(crate) fn run(&self, args: Args) {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let client = self.client.clone();
+        let runtime = Runtime::embedded(self.client.clone());
+        let stop = runtime.shutdown.clone();
         let task = tokio::spawn(async move {
-            let shutdown = async move { _ = stopped.await };
-            kustomize_controller::run(args, client, shutdown).await.unwrap();
+            kustomize_controller::run(args, runtime).await.unwrap();
         });
         *self.controller.lock().unwrap() = Some((stop, task));
     }
@@ -107,7 +111,7 @@ impl World {
     pub(crate) async fn stop(&self) {
         let controller = self.controller.lock().unwrap().take();
         if let Some((stop, task)) = controller {
-            drop(stop);
+            stop.cancel();
             let _ = tokio::time::timeout(PATIENCE, task).await.expect("the controller ends");
         }
     }
@@ -198,7 +202,7 @@ impl World {
         let wait = await_condition(self.kustomizations(), name, condition);
         match tokio::time::timeout(PATIENCE, wait).await {
             Ok(found) => found.unwrap().unwrap(),
-            Err(_) => panic!("{name} is not {what}: {:#?}", seen.lock().unwrap()),
+            Err(late) => panic!("{late}: {name} is not {what}: {:#?}", seen.lock().unwrap()),
         }
     }
 

@@ -1,77 +1,29 @@
 //! What wakes a Kustomization: its own changes, new artifacts, and dependencies that become ready.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
 
 use api::conditions::{READY, is_true};
 use api::kustomize::{Kustomization, SourceKind};
-use api::meta::REQUESTED_AT_ANNOTATION;
+use common::args::Watched;
+use common::delay::WatchBackoff;
+use common::status::requested_at;
+use common::watch::is_undefined;
+use futures::StreamExt as _;
 use futures::channel::mpsc::UnboundedSender;
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject};
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::utils::Backoff;
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{Predicate as _, PredicateConfig, WatchStreamExt as _, predicates};
 use tracing::{debug, warn};
 
 use crate::context::Context;
 use crate::dependencies::is_ready;
 use crate::source::{ObjectRef, SourceId, artifact_of, resource};
 
-/// Keeps the time until a watch is tried again short: a definition that is missing now may be there
-/// in a moment.
-#[derive(Default)]
-struct Steady {
-    attempts: u32,
-}
-
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
-
-impl Iterator for Steady {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let delay = Duration::from_millis(250).saturating_mul(1 << self.attempts.min(8));
-        self.attempts += 1;
-        Some(delay.min(LONGEST_DELAY))
-    }
-}
-
-impl Backoff for Steady {
-    fn reset(&mut self) {
-        self.attempts = 0;
-    }
-}
-
-/// Watches Kustomizations into a store. What comes out has something to be done about it: a new
-/// generation, another request, another finalizer. Our own status writes do not.
-pub(crate) fn kustomizations(
-    api: Api<Kustomization>,
-    config: watcher::Config,
-    writer: Writer<Kustomization>,
-    mut observer: Observer,
-) -> impl Stream<Item = watcher::Result<Kustomization>> {
-    let requested = |obj: &Kustomization| {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-        let mut hasher = DefaultHasher::new();
-        obj.annotations().get(REQUESTED_AT_ANNOTATION).hash(&mut hasher);
-        obj.metadata.deletion_timestamp.is_some().hash(&mut hasher);
-        Some(hasher.finish())
-    };
-    let wakes = predicates::generation.combine(predicates::finalizers).combine(requested);
-    watcher(api, config)
-        .backoff(Steady::default())
-        .reflect(writer)
-        .inspect_ok(move |event| observer.observe(event))
-        .applied_objects()
-        .predicate_filter(wakes, PredicateConfig::default())
-}
-
 /// Sees every change of every Kustomization, and wakes others for it.
 pub(crate) struct Observer {
-    pub(crate) cx: std::sync::Arc<Context>,
+    pub(crate) cx: Arc<Context>,
     pub(crate) wake: UnboundedSender<ObjectRef>,
     pub(crate) seen: HashMap<ObjectRef, Seen>,
 }
@@ -86,7 +38,8 @@ pub(crate) struct Seen {
 }
 
 impl Observer {
-    fn observe(&mut self, event: &Event<Kustomization>) {
+    /// Takes a change in.
+    pub(crate) fn observe(&mut self, event: &Event<Kustomization>) {
         match event {
             Event::Apply(obj) | Event::InitApply(obj) => self.changed(obj),
             Event::Delete(obj) => {
@@ -102,7 +55,7 @@ impl Observer {
         let status = obj.status.as_ref();
         let now = Seen {
             generation: obj.metadata.generation,
-            requested_at: obj.annotations().get(REQUESTED_AT_ANNOTATION).cloned(),
+            requested_at: requested_at(obj).cloned(),
             ready: status.is_some_and(|it| is_true(&it.conditions, READY)) && is_ready(obj),
             revision: status.and_then(|it| it.last_applied_revision.clone()),
         };
@@ -130,18 +83,18 @@ impl Observer {
 }
 
 /// Watches the sources of a kind. Its definition may be missing, and may come later.
-pub(crate) async fn sources(
-    cx: std::sync::Arc<Context>,
+pub(crate) async fn observe_sources(
+    cx: Arc<Context>,
     kind: SourceKind,
-    namespace: Option<String>,
+    watched: Watched,
     wake: UnboundedSender<ObjectRef>,
 ) {
     let client = cx.client.clone();
-    let api: Api<DynamicObject> = match &namespace {
+    let api: Api<DynamicObject> = match &watched.namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &resource(kind)),
         None => Api::all_with(client, &resource(kind)),
     };
-    let events = watcher(api, watcher::Config::default()).backoff(Steady::default());
+    let events = watcher(api, watcher::Config::default()).backoff(WatchBackoff::default());
     let mut events = std::pin::pin!(events);
     let mut was_missing = false;
     while let Some(event) = events.next().await {
@@ -175,12 +128,4 @@ pub(crate) async fn sources(
 
 fn id(kind: SourceKind, source: &DynamicObject) -> SourceId {
     SourceId { kind, namespace: source.namespace().unwrap_or_default(), name: source.name_any() }
-}
-
-fn is_undefined(error: &watcher::Error) -> bool {
-    match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
-        _ => false,
-    }
 }
