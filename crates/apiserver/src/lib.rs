@@ -13,7 +13,6 @@ mod crd;
 mod defaults;
 mod discovery;
 mod gc;
-#[expect(clippy::unnecessary_wraps, reason = "who manages which field is not recorded yet")]
 mod managed;
 mod names;
 mod object;

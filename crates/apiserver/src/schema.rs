@@ -2,17 +2,29 @@
 
 use serde_json::Value;
 
+use crate::rest::request::Call;
+use crate::status::ApiError;
+
 /// Shape of the objects of one version of one kind.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
     /// The `openAPIV3Schema` of a custom resource.
     openapi: Option<Value>,
+    typed: smd::Schema,
 }
 
 impl Schema {
     /// Returns the schema of a built-in kind.
-    pub(crate) fn builtin(_group: &str, _version: &str, _kind: &str) -> Self {
-        Self { openapi: None }
+    pub(crate) fn builtin(group: &str, version: &str, kind: &str) -> Self {
+        let typed = smd::Schema::builtin(group, version, kind).unwrap_or_else(smd::Schema::untyped);
+        Self { openapi: None, typed }
+    }
+
+    /// Returns the schema of a version of a CustomResourceDefinition.
+    pub(crate) fn custom(openapi: Option<Value>) -> Self {
+        let typed =
+            openapi.as_ref().map_or_else(smd::Schema::untyped, smd::Schema::custom_unchecked);
+        Self { openapi, typed }
     }
 
     /// Returns the `openAPIV3Schema` of a custom resource.
@@ -20,26 +32,84 @@ impl Schema {
         self.openapi.as_ref()
     }
 
-    /// Returns the schema of a version of a CustomResourceDefinition.
-    pub(crate) fn custom(openapi: Option<Value>) -> Self {
-        Self { openapi }
+    /// Returns the schema as merges, patches and validation use it.
+    pub(crate) fn typed(&self) -> &smd::Schema {
+        &self.typed
     }
 }
 
-/// Refuses or drops fields that the kind does not have.
-pub(crate) fn check_fields(
-    _call: &crate::rest::request::Call,
-    _object: &mut Value,
-) -> Result<(), crate::status::ApiError> {
+/// What is done about fields that a kind does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FieldValidation {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+impl FieldValidation {
+    fn of(call: &Call) -> Result<Self, ApiError> {
+        match call.param("fieldValidation").unwrap_or_default() {
+            "" | "Warn" => Ok(Self::Warn),
+            "Ignore" => Ok(Self::Ignore),
+            "Strict" => Ok(Self::Strict),
+            other => {
+                let supported = ["Ignore", "Strict", "Warn"];
+                let cause =
+                    crate::status::Cause::unsupported("fieldValidation", &other.into(), &supported);
+                Err(ApiError::invalid("meta.k8s.io", options_kind(call), "", &[cause]))
+            }
+        }
+    }
+}
+
+fn options_kind(call: &Call) -> &'static str {
+    match call.method {
+        http::Method::POST => "CreateOptions",
+        http::Method::PUT => "UpdateOptions",
+        _ => "PatchOptions",
+    }
+}
+
+/// Drops the fields that the kind does not have; refuses the object over them, or warns, as
+/// `fieldValidation` says. Objects of built-in kinds take the form that the Go types give them.
+pub(crate) fn check_fields(call: &Call, object: &mut Value) -> Result<(), ApiError> {
+    let validation = FieldValidation::of(call)?;
+    let Some(version) = call.resource.version(&call.version) else { return Ok(()) };
+    let schema = version.schema.typed();
+    let sent = (validation == FieldValidation::Strict).then(|| object.clone());
+    let unknown = smd::prune::unknown_fields(schema, object);
+    let problems: Vec<String> =
+        unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    match (validation, sent) {
+        (FieldValidation::Strict, Some(sent)) if !problems.is_empty() => {
+            return Err(strict_error(call, &sent, &problems.join(", ")));
+        }
+        (FieldValidation::Warn, _) => problems.into_iter().for_each(|problem| call.warn(problem)),
+        _ => {}
+    }
+    smd::prune::round_trip(schema, object);
     Ok(())
+}
+
+fn strict_error(call: &Call, sent: &Value, problems: &str) -> ApiError {
+    let detail = format!("strict decoding error: {problems}");
+    if call.method == http::Method::PATCH {
+        let cause = crate::status::Cause::invalid("patch", &sent.to_string().into(), &detail);
+        return ApiError::invalid("", "", "", &[cause]);
+    }
+    let kind = &call.resource.kind;
+    ApiError::bad_request(format!(
+        "{kind} in version {:?} cannot be handled as a {kind}: {detail}",
+        call.version
+    ))
 }
 
 /// Applies a strategic merge patch.
 pub(crate) fn strategic_merge(
-    _call: &crate::rest::request::Call,
+    _call: &Call,
     object: &mut Value,
     patch: &Value,
-) -> Result<(), crate::status::ApiError> {
-    json_patch::merge(object, patch);
+) -> Result<(), ApiError> {
+    smd::json_merge::merge(object, patch);
     Ok(())
 }

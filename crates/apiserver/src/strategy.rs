@@ -19,6 +19,10 @@ pub(crate) fn admit(
 ) -> Result<(), ApiError> {
     let resource = &call.resource;
     if !resource.custom {
+        // What belongs to another subresource was taken out; its empty structures come back.
+        if let Some(version) = resource.version(&call.version) {
+            smd::prune::round_trip(version.schema.typed(), object);
+        }
         defaults::fill(&resource.group, &resource.kind, object);
     }
     let mut causes = Vec::new();

@@ -19,6 +19,6 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     }
     schema::check_fields(call, &mut object)?;
     write::prepare_create(cluster, call, &mut object)?;
-    managed::updated(call, &mut object, None)?;
+    managed::updated(call, &mut object, None);
     write::store_new(cluster, call, object)
 }

@@ -1,6 +1,7 @@
 //! Changing an object by a patch.
 
-use serde_json::{Value, json};
+use json_patch::PatchOperation;
+use serde_json::Value;
 
 use crate::convert;
 use crate::object::Object;
@@ -44,7 +45,7 @@ impl Patch {
 
     fn apply_to(&self, call: &Call, object: &mut Value) -> Result<(), ApiError> {
         match self {
-            Self::Json(patch) => json_patch::patch(object, patch).map_err(|error| {
+            Self::Json(patch) => json(object, patch).map_err(|error| {
                 ApiError::unprocessable(format!(
                     "the server rejected our request due to an error in our request: {error}"
                 ))
@@ -57,6 +58,21 @@ impl Patch {
             Self::Apply(_) => Ok(()),
         }
     }
+}
+
+/// Applies a JSON patch. As in the API server, and other than in RFC 6902, a test for null holds
+/// where there is nothing.
+fn json(object: &mut Value, patch: &json_patch::Patch) -> Result<(), json_patch::PatchError> {
+    for operation in &patch.0 {
+        if let PatchOperation::Test(test) = operation
+            && test.value.is_null()
+            && object.pointer(test.path.as_str()).is_none()
+        {
+            continue;
+        }
+        json_patch::patch(object, std::slice::from_ref(operation))?;
+    }
+    Ok(())
 }
 
 /// Patches the named object; a server-side apply creates it if it does not exist.
@@ -77,7 +93,7 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         write::check_identity(call, &mut object)?;
         schema::check_fields(call, &mut object)?;
         write::prepare_update(cluster, call, &mut object, &before)?;
-        managed::updated(call, &mut object, Some(&before))?;
+        managed::updated(call, &mut object, Some(&before));
         if let Some(reply) = write::store_changed(cluster, call, object, &old) {
             return Ok(reply);
         }
@@ -94,7 +110,6 @@ fn apply(cluster: &Cluster, call: &Call, mut applied: Value) -> Result<Reply, Ap
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     write::check_identity(call, &mut applied)?;
-    schema::check_fields(call, &mut applied)?;
     for _ in 0..ATTEMPTS {
         let old = cluster.store.get(&call.resource.storage, &call.key());
         let Some(old) = old else {
@@ -109,8 +124,7 @@ fn apply(cluster: &Cluster, call: &Call, mut applied: Value) -> Result<Reply, Ap
                 );
                 return Err(call.conflict(applied.name(), &why));
             }
-            let empty = json!({"apiVersion": applied["apiVersion"], "kind": applied["kind"]});
-            let mut object = managed::applied(call, &empty, &applied)?;
+            let mut object = managed::applied(call, None, &applied)?;
             object.meta_mut().shift_remove("resourceVersion");
             write::prepare_create(cluster, call, &mut object)?;
             match write::store_new(cluster, call, object) {
@@ -120,7 +134,7 @@ fn apply(cluster: &Cluster, call: &Call, mut applied: Value) -> Result<Reply, Ap
         };
         check_revision(call, &applied, &old)?;
         let before = convert::outward(call, &old.value);
-        let mut object = managed::applied(call, &before, &applied)?;
+        let mut object = managed::applied(call, Some(&before), &applied)?;
         write::prepare_update(cluster, call, &mut object, &before)?;
         if let Some(reply) = write::store_changed(cluster, call, object, &old) {
             return Ok(reply);

@@ -82,7 +82,6 @@ impl Call {
         crate::storage::Key::new(&self.namespace, self.name.as_deref().unwrap_or_default())
     }
 
-    #[expect(dead_code, reason = "who manages which field is not recorded yet")]
     /// Returns the field manager: as given, else the first part of the user agent.
     pub(crate) fn manager(&self) -> String {
         match self.param("fieldManager") {

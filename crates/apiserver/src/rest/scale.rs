@@ -57,7 +57,7 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         let mut main = call.with(call.method.clone(), call.name.clone());
         main.subresource = None;
         write::prepare_update(cluster, &main, &mut object, &before)?;
-        managed::updated(call, &mut object, Some(&before))?;
+        managed::updated(call, &mut object, Some(&before));
         match write::store_changed(cluster, &main, object, &old) {
             Some(Reply::Stored(code, stored)) => {
                 return Ok(Reply::Json(code, view(&scale, &convert::outward(call, &stored.value))));

@@ -32,7 +32,7 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         let before = convert::outward(call, &old.value);
         let mut object = object.clone();
         write::prepare_update(cluster, call, &mut object, &before)?;
-        managed::updated(call, &mut object, Some(&before))?;
+        managed::updated(call, &mut object, Some(&before));
         if let Some(reply) = write::store_changed(cluster, call, object, &old) {
             return Ok(reply);
         }

@@ -1,0 +1,140 @@
+//! What the server drops from objects.
+
+use serde_json::{Map, Value};
+
+use crate::schema::{Kind, Link, Node, Schema, Values};
+
+/// Drops the fields that the schema does not have, and returns their paths, such as
+/// `spec.containers[0].imagee`, in the order they stand in.
+///
+/// Values of the wrong type are left as they are, for validation to refuse.
+pub fn unknown_fields(schema: &Schema, object: &mut Value) -> Vec<String> {
+    let mut dropped = Vec::new();
+    if let Some(node) = schema.node() {
+        drop_unknown(node, object, "", &mut dropped);
+    }
+    dropped
+}
+
+fn drop_unknown(node: &Node, value: &mut Value, path: &str, dropped: &mut Vec<String>) {
+    match value {
+        Value::Object(map) if matches!(node.kind, Kind::Object | Kind::Any) => {
+            let mut unknown = Vec::new();
+            for (name, value) in map.iter_mut() {
+                let path = join(path, name);
+                match (node.fields.get(name), &node.values) {
+                    (Some(link), _) => below(link, value, &path, dropped),
+                    (None, Values::Of(link)) => below(link, value, &path, dropped),
+                    (None, Values::Anything) => {}
+                    (None, Values::Undeclared | Values::Forbidden) if node.preserve => {}
+                    (None, Values::Undeclared | Values::Forbidden) => {
+                        dropped.push(path);
+                        unknown.push(name.clone());
+                    }
+                }
+            }
+            for name in unknown {
+                map.shift_remove(&name);
+            }
+        }
+        Value::Array(items) if matches!(node.kind, Kind::Array | Kind::Any) => {
+            if let Some(link) = &node.items {
+                for (index, item) in items.iter_mut().enumerate() {
+                    below(link, item, &format!("{path}[{index}]"), dropped);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn below(link: &Link, value: &mut Value, path: &str, dropped: &mut Vec<String>) {
+    if let Some(node) = link.node() {
+        drop_unknown(node, value, path, dropped);
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// Makes of an object of a built-in kind what its way through the Go types of the API makes of it:
+/// nulls, empty lists and empty maps go, structures that are no pointers come. Other objects stay
+/// as they are.
+pub fn round_trip(schema: &Schema, object: &mut Value) {
+    if schema.is_builtin()
+        && let (Some(node), Value::Object(map)) = (schema.node(), object)
+    {
+        structure(node, map);
+    }
+}
+
+/// Returns an object with nothing in it, as the Go types of a built-in kind have it: structures that
+/// are no pointers are there, and fields that are never left out are null.
+pub(crate) fn empty(schema: &Schema) -> Map<String, Value> {
+    match schema.node() {
+        Some(node) if schema.is_builtin() => zero(node),
+        _ => Map::new(),
+    }
+}
+
+fn zero(node: &Node) -> Map<String, Value> {
+    let fields = node.fields.iter().filter_map(|(name, link)| {
+        if link.structure {
+            Some((name.clone(), zero(link.node()?).into()))
+        } else {
+            node.required.contains(name).then(|| (name.clone(), Value::Null))
+        }
+    });
+    fields.collect()
+}
+
+fn structure(node: &Node, map: &mut Map<String, Value>) {
+    for (name, link) in &node.fields {
+        if link.structure && map.get(name).is_none_or(Value::is_null) {
+            map.insert(name.clone(), Value::Object(Map::new()));
+        }
+    }
+    map.retain(|name, value| {
+        let Some(link) = node.fields.get(name) else { return !value.is_null() };
+        let Some(node_below) = link.node() else { return true };
+        field(node_below, value);
+        let omitted = !node.required.contains(name) && !link.structure;
+        !(value.is_null() || (omitted && is_empty(node_below, value)))
+    });
+}
+
+/// Empty slices and maps are left out; an empty structure is there or not, which is a pointer's.
+fn is_empty(node: &Node, value: &Value) -> bool {
+    match value {
+        Value::Array(items) => node.kind == Kind::Array && items.is_empty(),
+        Value::Object(map) => matches!(node.values, Values::Of(_)) && map.is_empty(),
+        _ => false,
+    }
+}
+
+fn field(node: &Node, value: &mut Value) {
+    match value {
+        Value::Object(map) if node.kind == Kind::Object => match &node.values {
+            Values::Of(link) => {
+                let Some(node) = link.node() else { return };
+                for value in map.values_mut() {
+                    if value.is_null() && node.kind == Kind::String {
+                        *value = "".into();
+                    }
+                    field(node, value);
+                }
+            }
+            _ if node.fields.is_empty() => {}
+            _ => structure(node, map),
+        },
+        Value::Array(items) if node.kind == Kind::Array => {
+            if let Some(node) = node.items.as_ref().and_then(|link| link.node()) {
+                for item in items {
+                    field(node, item);
+                }
+            }
+        }
+        _ => {}
+    }
+}
