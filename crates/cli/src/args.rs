@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use common::args::LogLevel;
 use secrecy::SecretString;
 
 use crate::output;
@@ -14,7 +15,12 @@ use crate::output;
     version,
     disable_help_subcommand = true,
     after_help = "Try it without a cluster:\n  \
-        tidegate local -f objects.yaml --repo https://github.com/me/fleet=./fleet"
+        tidegate local -f objects.yaml --repo https://github.com/me/fleet=./fleet\n\n\
+        Use it on a cluster:\n  \
+        tidegate install\n  \
+        tidegate get all -A\n  \
+        tidegate reconcile kustomization podinfo --with-source\n\n\
+        Exit status: 0 on success, 1 on any error, which is told on standard error."
 )]
 pub(crate) struct Root {
     #[command(flatten)]
@@ -25,6 +31,7 @@ pub(crate) struct Root {
 
 /// Flags that every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// The namespace that the command works in [default: flux-system]
     #[arg(short, long, global = true, value_name = "NAMESPACE", value_parser = label)]
@@ -141,12 +148,27 @@ pub(crate) enum Command {
     /// List objects and their state
     Get(GetArgs),
     /// Install the controllers, or print their manifests
+    ///
+    /// Applies the manifests on the server's side, first the namespace and the kinds, then the
+    /// rest, prints what has changed, and waits until the controllers are ready. Installing again
+    /// with other flags, or by a newer version of this command, changes what is different. The
+    /// objects have the names and labels of Flux's, so an installation of Flux is taken over.
     Install(InstallArgs),
     /// Work with kustomizations on disk
     Kustomize(KustomizeArgs),
     /// Run an API and the controllers in this process, without a cluster
+    ///
+    /// Serves a Kubernetes API that holds nothing, and writes a kubeconfig for it; `kubectl` and
+    /// other tools work with it. Workloads become ready without being run. Applies the given
+    /// objects, shows what the controllers do, and goes on until Ctrl-C; nothing is kept.
+    ///
+    /// A folder given by --repo stands in for a remote repository, with changes that are not
+    /// committed, so that a change can be tried before it is pushed. With --until-ready, the exit
+    /// status tells whether everything became ready: a check for a pull request.
     Local(LocalArgs),
     /// Ask a controller to reconcile an object now, and wait for the outcome
+    ///
+    /// Exits with 1 and the cause when the reconciliation fails, or the time is over.
     Reconcile(ReconcileArgs),
     /// Resume the reconciliation of objects
     Resume(ResumeArgs),
@@ -364,7 +386,7 @@ pub(crate) struct LocalArgs {
     /// Apply the objects in this file or directory, can be repeated
     #[arg(short, long = "filename", value_name = "FILE|DIR")]
     pub(crate) filenames: Vec<PathBuf>,
-    /// Serve a local working tree in place of a remote URL, can be repeated
+    /// Serve a local folder in place of a remote URL, can be repeated
     #[arg(long = "repo", value_name = "URL=PATH", value_parser = repo)]
     pub(crate) repos: Vec<(String, PathBuf)>,
     /// The controllers to run, comma-separated
@@ -388,9 +410,12 @@ pub(crate) struct LocalArgs {
     /// The address that the API listens on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     pub(crate) listen: std::net::SocketAddr,
-    /// Where to write the kubeconfig
+    /// Where to write the kubeconfig; it goes when the command ends
     #[arg(long, default_value = "tidegate.kubeconfig", value_name = "FILE")]
     pub(crate) write_kubeconfig: PathBuf,
+    /// What the controllers log, apart from what is shown of their work
+    #[arg(long, value_enum, default_value_t = LogLevel::Error, value_name = "LEVEL")]
+    pub(crate) log_level: LogLevel,
 }
 
 /// Arguments of `reconcile`.

@@ -1,5 +1,6 @@
 //! `tidegate local`: an API and the controllers in one process, without a cluster.
 
+mod controllers;
 mod kubeconfig;
 mod objects;
 mod progress;
@@ -10,6 +11,8 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail};
 use apiserver::ApiServer;
+use common::args::LogEncoding;
+use futures::FutureExt as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Client,
@@ -25,7 +28,7 @@ use tokio::{
 
 use crate::{
     args::{Global, LocalArgs},
-    local::kubeconfig::Kubeconfig,
+    local::{controllers::Controllers, kubeconfig::Kubeconfig},
     output, ssa,
 };
 
@@ -39,23 +42,21 @@ const FIELD_MANAGER: &str = "tidegate";
 /// When an object of the user is refused, something does not start, or not everything becomes
 /// ready.
 pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> {
+    common::logging::start(LogEncoding::Console, args.log_level);
     // Before anything is started: a mistake on the command line should be the only thing shown.
     let objects = objects::read(&args.filenames)?;
     let repos = repos::resolve(args.repos)?;
-    let components = if args.no_controllers { Vec::new() } else { args.components };
-    if !components.is_empty() {
-        bail!("controllers cannot run in this process yet: use --no-controllers");
-    }
-
     let mut interrupted = Interrupt::listen()?;
+
     let api = ApiServer::new(apiserver::Options::default());
     let client = Client::new(api.service(), "default");
     define(&client).await?;
-    let namespaces = namespaces(&global.namespace(None), &objects);
-    for namespace in &namespaces {
-        create_namespace(&client, namespace).await?;
+    let own = global.namespace(None);
+    for namespace in namespaces(&own, &objects) {
+        let reason =
+            if namespace == own { "the controllers live in it" } else { "objects need it" };
+        create_namespace(&client, &namespace, reason).await?;
     }
-
     let served = api.serve(args.listen).await.context("failed to serve the local API")?;
     let kubeconfig = Kubeconfig::write(args.write_kubeconfig, &served.kubeconfig())?;
     output::success(format_args!(
@@ -64,16 +65,16 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
         kubeconfig.path().display()
     ));
 
-    // Whatever runs beside the work ends with this set.
-    let mut beside = JoinSet::new();
+    let components = if args.no_controllers { Vec::new() } else { args.components };
+    let mut controllers = Controllers::start(&components, &client, &repos)?;
+    let mut beside: JoinSet<anyhow::Result<()>> = JoinSet::new();
     if !args.no_workloads {
-        beside.spawn(workloads(client.clone()));
+        beside.spawn(apiserver::workloads::run(client.clone()).map(Ok));
     }
-    beside.spawn(progress(client.clone()));
+    beside.spawn(progress::follow(client.clone()).map(Ok));
     if !repos.is_empty() {
         beside.spawn(repos::follow(client.clone(), repos));
     }
-
     let work = async {
         for object in &objects {
             let change = ssa::apply(&client, FIELD_MANAGER, object).await?;
@@ -87,25 +88,17 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
         output::waiting(format_args!("press Ctrl-C to stop"));
         std::future::pending().await
     };
-    tokio::select! {
+    let outcome = tokio::select! {
         outcome = work => outcome,
         () = interrupted.wait() => Ok(()),
-        Some(outcome) = beside.join_next() => match outcome {
-            Ok(Err(err)) => Err(err),
-            Ok(Ok(())) => bail!("a part of the local cluster has ended"),
-            Err(err) => Err(err).context("a part of the local cluster has failed"),
+        outcome = controllers.failed() => outcome,
+        Some(ended) = beside.join_next() => match ended {
+            Ok(outcome) => outcome.and_then(|()| bail!("a part of the local cluster has ended")),
+            Err(err) => Err(err).context("a part of the local cluster has crashed"),
         },
-    }
-}
-
-async fn workloads(client: Client) -> anyhow::Result<()> {
-    apiserver::workloads::run(client).await;
-    Ok(())
-}
-
-async fn progress(client: Client) -> anyhow::Result<()> {
-    progress::follow(client).await;
-    Ok(())
+    };
+    controllers.stop().await;
+    outcome
 }
 
 /// Installs the definitions of our kinds, as an installation in a cluster would, and waits until
@@ -138,13 +131,13 @@ fn namespaces(own: &str, objects: &[DynamicObject]) -> BTreeSet<String> {
 }
 
 /// Creates a namespace, and says so, unless there is one.
-async fn create_namespace(client: &Client, name: &str) -> anyhow::Result<()> {
+async fn create_namespace(client: &Client, name: &str, reason: &str) -> anyhow::Result<()> {
     let namespace = serde_json::from_value(json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name },
     }))
     .context("a namespace is no object")?;
     if ssa::apply(client, FIELD_MANAGER, &namespace).await? == ssa::Change::Created {
-        output::generate(format_args!("namespace {name} created: objects need it"));
+        output::generate(format_args!("namespace {name} created: {reason}"));
     }
     Ok(())
 }

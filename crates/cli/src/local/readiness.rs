@@ -11,21 +11,22 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::kind::{self, Kind};
 
-/// How long nothing may happen before failing objects are taken to stay as they are.
-const QUIET: Duration = Duration::from_secs(15);
+/// How long every object that is not ready has to have failed for the same cause before that is
+/// taken to be the end: what one waits for may be about to appear.
+const SETTLED: Duration = Duration::from_secs(10);
 
-/// Returns when every toolkit object is ready.
+/// Returns how many objects there are when every toolkit object is ready.
 ///
 /// # Errors
 ///
 /// With each object that is not ready and its cause: at once when one is stalled, because only an
-/// edit can help then; when all the others have failed and nothing has happened for a while; and
-/// when time is up.
+/// edit can help then; when all of them go on failing for the same cause; and when time is up.
 pub(super) async fn wait(client: &Client, timeout: Duration) -> anyhow::Result<usize> {
-    let deadline = tokio::time::Instant::now() + timeout;
+    let deadline = Instant::now() + timeout;
     let mut changes: SelectAll<_> = kind::ALL
         .into_iter()
         .map(|kind| {
@@ -35,18 +36,20 @@ pub(super) async fn wait(client: &Client, timeout: Duration) -> anyhow::Result<u
                 .boxed()
         })
         .collect();
+    let mut failures = Failures::default();
     loop {
-        // Listing anew, rather than keeping what the watches said, gives one state across kinds: a
-        // Kustomization may become ready before the watch of another kind shows what it created.
         let state = State::read(client).await?;
         if state.is_ready() {
+            if state.seen == 0 {
+                bail!("there is nothing to wait for: no GitRepository and no Kustomization");
+            }
             return Ok(state.seen);
         }
-        if state.is_stalled() {
+        if !state.stalled.is_empty() {
             bail!("{}", state.explain("cannot become ready"));
         }
-        let quiet = tokio::time::Instant::now() + QUIET;
-        let until = if state.has_only_failures() { quiet.min(deadline) } else { deadline };
+        let settled = failures.note(&state, Instant::now());
+        let until = settled.unwrap_or(deadline).min(deadline);
         match tokio::time::timeout_at(until, changes.try_next()).await {
             Ok(change) => {
                 change.context("failed to watch the local API")?;
@@ -57,11 +60,36 @@ pub(super) async fn wait(client: &Client, timeout: Duration) -> anyhow::Result<u
     }
 }
 
+/// Since when each object has been failing for the same cause.
+#[derive(Debug, Default)]
+struct Failures {
+    since: BTreeMap<String, (String, Instant)>,
+}
+
+impl Failures {
+    /// Notes what fails now, and returns when that is to be taken as the end, if nothing changes.
+    ///
+    /// Between two failures an object is pending for a moment, which does not begin anew.
+    fn note(&mut self, state: &State, now: Instant) -> Option<Instant> {
+        self.since.retain(|id, _| state.failing.contains_key(id) || state.pending.contains_key(id));
+        for (id, message) in &state.failing {
+            let known = self.since.get(id).is_some_and(|(known, _)| known == message);
+            if !known {
+                self.since.insert(id.clone(), (message.clone(), now));
+            }
+        }
+        if !state.pending.is_empty() {
+            return None;
+        }
+        self.since.values().map(|(_, since)| *since + SETTLED).max()
+    }
+}
+
 fn api(client: &Client, kind: &Kind) -> Api<DynamicObject> {
     Api::all_with(client.clone(), &kind.resource())
 }
 
-/// What is not ready, by object, with the cause.
+/// What is not ready, by object, with the cause. Suspended objects are left out.
 #[derive(Debug, Default)]
 struct State {
     seen: usize,
@@ -73,7 +101,9 @@ struct State {
 impl State {
     async fn read(client: &Client) -> anyhow::Result<Self> {
         let mut state = Self::default();
-        for kind in kind::ALL {
+        // What an object creates exists before the object is ready: sources are listed after the
+        // Kustomizations that may have created them.
+        for kind in kind::ALL.into_iter().rev() {
             let objects = api(client, kind)
                 .list(&ListParams::default())
                 .await
@@ -86,10 +116,10 @@ impl State {
     }
 
     fn add(&mut self, kind: &Kind, object: &DynamicObject) {
+        self.seen += 1;
         if kind::suspended(object) {
             return;
         }
-        self.seen += 1;
         let namespace = object.namespace().unwrap_or_default();
         let id = format!("{}/{namespace}/{}", kind.name, object.name_any());
         let is = |r#type: &str, status: &str| {
@@ -111,14 +141,6 @@ impl State {
 
     fn is_ready(&self) -> bool {
         self.pending.is_empty() && self.failing.is_empty() && self.stalled.is_empty()
-    }
-
-    fn is_stalled(&self) -> bool {
-        !self.stalled.is_empty()
-    }
-
-    fn has_only_failures(&self) -> bool {
-        self.pending.is_empty() && !self.failing.is_empty()
     }
 
     fn explain(&self, outcome: &str) -> String {
@@ -170,6 +192,27 @@ mod tests {
     }
 
     #[test]
+    fn takes_a_failure_for_the_end_only_when_it_stays() {
+        let failing = |message: &str| {
+            let ready = json!({ "type": "Ready", "status": "False", "message": message });
+            state(&json!({ "conditions": [ready] }), false)
+        };
+        let retrying = state(
+            &json!({ "conditions": [{ "type": "Ready", "status": "Unknown", "message": "" }] }),
+            false,
+        );
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut failures = Failures::default();
+        assert_eq!(failures.note(&failing("no source"), at(0)), Some(at(0) + SETTLED));
+        assert_eq!(failures.note(&failing("no path"), at(1)), Some(at(1) + SETTLED));
+        assert_eq!(failures.note(&retrying, at(2)), None);
+        assert_eq!(failures.note(&failing("no path"), at(3)), Some(at(1) + SETTLED));
+        assert_eq!(failures.note(&State::default(), at(4)), None);
+        assert_eq!(failures.note(&failing("no path"), at(5)), Some(at(5) + SETTLED));
+    }
+
+    #[test]
     fn explains_each_failure_with_its_cause() {
         let failing = state(
             &json!({ "conditions": [
@@ -177,7 +220,6 @@ mod tests {
             ]}),
             false,
         );
-        assert!(failing.has_only_failures());
         assert_eq!(
             failing.explain("failed"),
             "1 of 1 objects failed:\n  Kustomization/team/app: path not found"

@@ -1,0 +1,133 @@
+//! `tidegate local`: everything in one process.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+#[expect(dead_code, reason = "each test binary uses a part of it")]
+#[path = "support/cluster.rs"]
+mod support;
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
+use futures::TryStreamExt as _;
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Namespace},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, Config,
+    api::ListParams,
+    config::{KubeConfigOptions, Kubeconfig},
+    runtime::{WatchStreamExt as _, watcher},
+};
+use rustix::process::{Pid, Signal, kill_process};
+use support::{PATIENCE, Run, end, finish, spawn, tidegate};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    process::{Child, ChildStderr, Command},
+};
+
+/// Returns `tidegate local` in a folder.
+fn command(dir: &TempDir, args: &[&str]) -> Command {
+    let mut command = tidegate(&["local"]);
+    command.args(args).current_dir(dir.path());
+    command
+}
+
+/// `tidegate local` while it runs.
+struct Local {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    client: Client,
+}
+
+impl Local {
+    /// Starts the command and connects with the kubeconfig that it writes.
+    async fn start(dir: &TempDir, args: &[&str]) -> Self {
+        let mut child = spawn(command(dir, args));
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("serving a Kubernetes API") {
+            let line = tokio::time::timeout(PATIENCE, stderr.read_line(&mut said));
+            assert_ne!(line.await.expect("a line in time").unwrap(), 0, "{said}");
+        }
+        let kubeconfig = Kubeconfig::read_from(dir.path().join("tidegate.kubeconfig")).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+        let client = Client::try_from(config).unwrap();
+        Self { child, stderr, client }
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    async fn terminate(mut self) -> Run {
+        let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        let mut stderr = String::new();
+        let read = tokio::time::timeout(PATIENCE, self.stderr.read_to_string(&mut stderr));
+        read.await.expect("the command ends in time").unwrap();
+        Run { stderr, ..end(self.child).await }
+    }
+}
+
+fn write(dir: &Path, file: &str, text: &str) {
+    let path = dir.join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serves_only_the_api_until_it_is_told_to_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = dir.path().join("tidegate.kubeconfig");
+    let local = Local::start(&dir, &["--no-controllers"]).await;
+    assert_eq!(fs::metadata(&kubeconfig).unwrap().permissions().mode() & 0o777, 0o600);
+    let crds: Api<CustomResourceDefinition> = Api::all(local.client.clone());
+    assert_eq!(crds.list(&ListParams::default()).await.unwrap().items.len(), 3);
+    let namespaces: Api<Namespace> = Api::all(local.client.clone());
+    namespaces.get("flux-system").await.unwrap();
+    local.terminate().await.output();
+    assert!(!kubeconfig.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn creates_the_namespaces_that_objects_need_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let object = |namespace: &str| {
+        let metadata = format!("metadata:\n  name: a\n  namespace: {namespace}\n");
+        format!("apiVersion: v1\nkind: ConfigMap\n{metadata}---\n")
+    };
+    let own = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: own\n";
+    write(dir.path(), "objects.yaml", &(object("apps") + &object("own") + own));
+    let local = Local::start(&dir, &["--no-controllers", "-f", "objects.yaml"]).await;
+    let maps: Api<ConfigMap> = Api::all(local.client.clone());
+    let changes = watcher(maps, watcher::Config::default()).default_backoff().applied_objects();
+    futures::pin_mut!(changes);
+    for _ in 0..2 {
+        tokio::time::timeout(PATIENCE, changes.try_next()).await.unwrap().unwrap().unwrap();
+    }
+    let run = local.terminate().await;
+    assert!(run.stderr.contains("✔ Namespace/own created\n"), "{run:?}");
+    assert!(run.stderr.contains("✔ ConfigMap/apps/a created\n"), "{run:?}");
+
+    // The namespaces are created before the API is served.
+    let run = finish(command(&dir, &["--no-controllers", "-f", "objects.yaml", "--until-ready"]));
+    let run = run.await;
+    assert!(run.failure().contains("✚ namespace apps created: objects need it\n"), "{run:?}");
+    assert!(!run.stderr.contains("namespace own created:"), "{run:?}");
+    assert!(run.stderr.contains("✗ there is nothing to wait for"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuses_files_and_folders_before_anything_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "broken.yaml", "apiVersion: v1\nkind: [\n");
+    for (args, said) in [
+        (["-f", "broken.yaml"], "broken.yaml"),
+        (["-f", "missing.yaml"], "missing.yaml"),
+        (["--repo", "https://example.com=missing"], "missing"),
+        (["--repo", "nonsense"], "expected URL=PATH"),
+    ] {
+        let run = finish(command(&dir, &args)).await;
+        assert!(run.failure().contains(said), "{run:?}");
+        assert!(!run.stderr.contains("serving"), "{run:?}");
+    }
+}
