@@ -174,7 +174,7 @@ fn listen_for_signals(shutdown: CancellationToken) -> std::io::Result<()> {
 }
 
 /// Returns the name of the machine, or of the Pod.
-pub(crate) fn hostname() -> String {
+pub fn hostname() -> String {
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
 }

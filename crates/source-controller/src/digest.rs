@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 /// How a file is digested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Algorithm {
+pub enum Algorithm {
     /// Only for storages that need it: collisions can be made.
     Sha1,
     /// The default.
@@ -26,7 +26,7 @@ pub(crate) enum Algorithm {
 /// A text that names no algorithm.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unsupported algorithm '{0}', expected one of sha1, sha256, sha384, sha512, blake3")]
-pub(crate) struct UnknownAlgorithm(String);
+pub struct UnknownAlgorithm(String);
 
 /// A text that is no digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +59,7 @@ impl Algorithm {
     const ALL: [Self; 5] = [Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512, Self::Blake3];
 
     /// Returns the name, as it stands before the colon.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",
             Self::Sha256 => "sha256",

@@ -10,7 +10,6 @@ use std::fmt::Write as _;
 use std::fs::Metadata;
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -29,7 +28,6 @@ use tower_http::services::ServeDir;
 use tower_http::services::fs::{Backend, TokioBackend, TokioFile};
 use tracing::debug;
 
-use crate::address::Listen;
 use crate::storage::TEMPORARY;
 use crate::tree::{Tree, children};
 
@@ -38,22 +36,6 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Everything that means something in a path or in HTML.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b':');
-
-/// Binds an address.
-///
-/// # Errors
-///
-/// When it cannot be bound.
-pub(crate) async fn bind(listen: &Listen) -> io::Result<TcpListener> {
-    let (host, port) = listen.host_and_port();
-    match TcpListener::bind((host, port)).await {
-        // Every interface, of a machine that has no IPv6.
-        Err(error) if host == "::" && error.kind() != io::ErrorKind::AddrInUse => {
-            TcpListener::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).await
-        }
-        result => result,
-    }
-}
 
 /// Serves the files below a directory until `shutdown`.
 ///
@@ -334,20 +316,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn binds_every_interface_or_one() {
-        for address in [":0", "127.0.0.1:0", "localhost:0"] {
-            let listener = bind(&address.parse().unwrap()).await.unwrap();
-            assert_ne!(listener.local_addr().unwrap().port(), 0);
-        }
-    }
-
-    #[tokio::test]
     async fn finishes_a_download_when_it_is_to_end() {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let dir = tempfile::tempdir().unwrap();
         let size = 8 << 20;
         fs::write(dir.path().join("large"), vec![b'x'; size]).unwrap();
-        let listener = bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let root = dir.path().to_owned();

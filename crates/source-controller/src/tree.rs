@@ -28,11 +28,6 @@ impl Tree {
         Ok(Self { root: root.canonicalize()? })
     }
 
-    /// Returns where the tree is.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Returns where a path that was found by walking the tree is.
     pub(crate) fn join(&self, walked: &Path) -> PathBuf {
         self.root.join(walked)
@@ -130,11 +125,11 @@ mod tests {
     #[test]
     fn resolves_paths_inside_of_the_directory() {
         let Fixture { tree, .. } = &fixture();
-        let sub = tree.root().join("sub");
+        let sub = tree.root.join("sub");
         for path in ["sub", "/sub", "../../sub", "./in", "sub/../in", "out/../sub"] {
             assert_eq!(tree.locate(Path::new(path)).unwrap(), sub, "{path}");
         }
-        assert_eq!(tree.locate(Path::new("..")).unwrap(), tree.root());
+        assert_eq!(tree.locate(Path::new("..")).unwrap(), tree.root);
         assert!(tree.locate(Path::new("out")).is_err());
         assert!(tree.locate(Path::new("missing")).is_err());
     }
@@ -143,14 +138,14 @@ mod tests {
     fn makes_places_inside_of_the_directory() {
         let Fixture { tree, .. } = &fixture();
         let make = |path: &str| tree.make_place(Path::new(path));
-        let root = tree.root();
+        let root = &tree.root;
         assert_eq!(make("a/b/c").unwrap(), root.join("a/b/c"));
         assert!(root.join("a/b").is_dir() && !root.join("a/b/c").exists());
         assert_eq!(make("../../up").unwrap(), root.join("up"));
         assert_eq!(make("in/new").unwrap(), root.join("sub/new"));
         // The last part is replaced and not followed.
         assert_eq!(make("out").unwrap(), root.join("out"));
-        assert_eq!(make(".").unwrap(), root);
+        assert_eq!(make(".").unwrap(), *root);
         assert!(make("out/new").is_err());
         assert!(make("dangling/new").is_err());
         assert!(make("sub/file/new").is_err());

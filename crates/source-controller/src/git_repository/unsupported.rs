@@ -1,0 +1,52 @@
+//! Fields that are accepted and have no effect yet. Ignoring them would fetch something other than
+//! what was declared, so the object is stalled instead.
+
+use api::source::{GitProvider, GitRepositorySpec};
+
+/// A field that is set and that nothing acts on.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "spec.{0} is not supported by this version, and nothing was fetched because leaving it out \
+     would change what is declared; remove the field, or let another controller reconcile the object"
+)]
+pub(crate) struct UnsupportedField(&'static str);
+
+/// Finds the first field that nothing acts on.
+pub(crate) fn check(spec: &GitRepositorySpec) -> Result<(), UnsupportedField> {
+    let has_account = spec.service_account_name.as_ref().is_some_and(|name| !name.is_empty());
+    let fields = [
+        ("provider", spec.provider.is_some_and(|provider| provider != GitProvider::Generic)),
+        ("serviceAccountName", has_account),
+        ("verify", spec.verify.is_some()),
+    ];
+    match fields.into_iter().find(|(_, is_set)| *is_set) {
+        Some((field, _)) => Err(UnsupportedField(field)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn checked(field: &str, value: Value) -> Result<(), UnsupportedField> {
+        let mut spec = json!({"interval": "1m", "url": "https://example.com/x"});
+        spec[field] = value;
+        check(&serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn names_the_field_that_has_no_effect() {
+        for (field, value) in [
+            ("provider", json!("azure")),
+            ("provider", json!("github")),
+            ("serviceAccountName", json!("x")),
+            ("verify", json!({"secretRef": {"name": "x"}})),
+        ] {
+            assert_eq!(checked(field, value), Err(UnsupportedField(field)));
+        }
+        assert_eq!(checked("provider", json!("generic")), Ok(()));
+        assert_eq!(checked("serviceAccountName", json!("")), Ok(()));
+    }
+}
