@@ -4,6 +4,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use redact::RedactedUrl;
 
+use crate::KnownHostsError;
+
 /// Why a remote repository could not be read.
 ///
 /// A variant tells who has to do something: the user who wrote the reference or the credentials,
@@ -123,6 +125,15 @@ pub enum Error {
         #[source]
         source: tls::Error,
     },
+    /// The two sides of an ssh connection did not come together.
+    #[error("ssh: failed to connect to {url}")]
+    Ssh {
+        /// The repository.
+        url: RedactedUrl,
+        /// What happened.
+        #[source]
+        source: SshError,
+    },
     /// The server answered with an error.
     #[error("{url} answered with status {status}")]
     Status {
@@ -234,6 +245,72 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// Why the two sides of an ssh connection did not come together.
+#[derive(Debug, thiserror::Error)]
+pub enum SshError {
+    /// The private key cannot be parsed.
+    #[error("failed to parse the private key")]
+    InvalidKey(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The private key has a passphrase, which was not given.
+    #[error("the private key is encrypted, and no passphrase was given")]
+    EncryptedKey,
+    /// The passphrase does not open the private key.
+    #[error("failed to decrypt the private key: the passphrase is wrong")]
+    WrongPassphrase,
+    /// The known hosts cannot be parsed.
+    #[error("failed to parse the known hosts")]
+    KnownHosts(#[source] KnownHostsError),
+    /// There is no key for the host.
+    #[error("knownhosts: key is unknown: no key of {host} is known, it shows {key}")]
+    UnknownHost {
+        /// The host, with its port unless it is the usual one.
+        host: String,
+        /// The key that it shows: type and fingerprint.
+        key: String,
+    },
+    /// The host is known by another key: it has a new one, or is another host.
+    #[error("knownhosts: key mismatch: {host} shows {key}, which is not the known one")]
+    KeyMismatch {
+        /// The host, with its port unless it is the usual one.
+        host: String,
+        /// The key that it shows: type and fingerprint.
+        key: String,
+    },
+    /// The host shows a key that is marked as revoked.
+    #[error("knownhosts: key is revoked: {host} shows {key}")]
+    RevokedKey {
+        /// The host, with its port unless it is the usual one.
+        host: String,
+        /// The key that it shows: type and fingerprint.
+        key: String,
+    },
+    /// The server does not let the private key in.
+    #[error("unable to authenticate: the private key is not accepted for user {user}")]
+    Refused {
+        /// The user.
+        user: String,
+    },
+    /// An algorithm of the options is not implemented.
+    #[error("unknown algorithm {name:?}")]
+    UnknownAlgorithm {
+        /// The name as it was given.
+        name: String,
+    },
+    /// The two sides know no algorithm in common.
+    #[error("no common {kind} algorithm: offered {ours}, the server takes {theirs}")]
+    NoCommonAlgorithm {
+        /// What the algorithm is for.
+        kind: &'static str,
+        /// The names that were offered.
+        ours: String,
+        /// The names that the server offers.
+        theirs: String,
+    },
+    /// The other side does not speak as it should, or ends the connection.
+    #[error("the protocol failed")]
+    Protocol(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A limit of [`crate::Limits`].

@@ -26,6 +26,7 @@
 mod checkout;
 mod connection;
 mod error;
+mod known_hosts;
 mod object;
 mod operation;
 mod reference;
@@ -37,9 +38,10 @@ mod tree;
 mod worktree;
 
 pub use checkout::{Checkout, CheckoutOptions};
-pub use error::{Error, Limit};
+pub use error::{Error, Limit, SshError};
+pub use known_hosts::KnownHostsError;
 pub use object::{Commit, Person, Signature, Tag};
 pub use reference::{Pointer, Reference, Revision};
-pub use remote::{Auth, Limits, Options, Proxy, Remote};
+pub use remote::{Auth, Limits, Options, Proxy, Remote, SshAuth};
 pub use resolve::{RemoteRef, Resolved};
 pub use worktree::WorkTree;

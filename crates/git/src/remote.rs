@@ -44,6 +44,21 @@ pub enum Auth {
     },
     /// With a token, over https and http.
     Bearer(SecretString),
+    /// With a private key, over ssh.
+    Ssh(SshAuth),
+}
+
+/// A private key, and the servers it may be shown to.
+///
+/// The user is that of the URL, or `git`.
+#[derive(Debug, Clone)]
+pub struct SshAuth {
+    /// The private key in OpenSSH's format or in PEM.
+    pub identity: SecretString,
+    /// What the private key is encrypted with.
+    pub passphrase: Option<SecretString>,
+    /// The keys of servers, in the format of OpenSSH's `known_hosts`.
+    pub known_hosts: String,
 }
 
 /// A proxy.
@@ -64,6 +79,11 @@ pub struct Options {
     pub limits: Limits,
     /// How the client names itself over http.
     pub user_agent: String,
+    /// Algorithms of host keys to offer over ssh, most wanted first; those of the known keys of the
+    /// host if empty.
+    pub host_key_algorithms: Vec<String>,
+    /// Key exchange algorithms to offer over ssh, most wanted first; the usual ones if empty.
+    pub kex_algorithms: Vec<String>,
     /// Whether `file://` URLs are read, which takes the `git` program.
     ///
     /// Whoever can choose the URL could then read every repository on the machine.
@@ -93,6 +113,8 @@ impl Default for Options {
             timeout: Duration::from_mins(1),
             limits: Limits::default(),
             user_agent: concat!("tidegate/", env!("CARGO_PKG_VERSION")).to_owned(),
+            host_key_algorithms: Vec::new(),
+            kex_algorithms: Vec::new(),
             allow_file: false,
             scratch: None,
         }

@@ -10,6 +10,7 @@ use git::{CheckoutOptions, Error, Pointer, Reference, WorkTree};
 use testkit::repository::Repository;
 use world::{Node, World, tree};
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests")]
 async fn checkout(
     world: &World,
     repository: &Repository,

@@ -5,5 +5,6 @@ pub mod certificate;
 pub mod cluster;
 pub mod git_server;
 pub mod repository;
+pub mod ssh_server;
 
 pub use cluster::cluster;

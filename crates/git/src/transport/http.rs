@@ -7,7 +7,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use gix::protocol::transport::Protocol;
 use gix_transport::client::blocking_io::{
@@ -26,6 +25,7 @@ use reqwest::{
 use secrecy::ExposeSecret as _;
 use url::Url;
 
+use super::basic;
 use crate::{Auth, Error, Limit, Remote, operation::Operation};
 
 /// How many redirects are followed, which is what Go's client does.
@@ -94,6 +94,7 @@ fn authorization(remote: &Remote) -> Result<Option<HeaderValue>, Error> {
     let text = match &remote.auth {
         Auth::Basic { username, password } => basic(username, password.expose_secret()),
         Auth::Bearer(token) => format!("Bearer {}", token.expose_secret()),
+        Auth::Ssh(_) => return Err(invalid("a private key is for ssh")),
         Auth::None => {
             let decode = |text: &str| {
                 percent_decode_str(text)
@@ -113,10 +114,6 @@ fn authorization(remote: &Remote) -> Result<Option<HeaderValue>, Error> {
         .map_err(|_| invalid("the token has characters that HTTP does not allow"))?;
     header.set_sensitive(true);
     Ok(Some(header))
-}
-
-fn basic(username: &str, password: &str) -> String {
-    format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}")))
 }
 
 /// Sends the requests of the transport, within the bounds of the operation.
