@@ -9,7 +9,7 @@ mod repos;
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use apiserver::ApiServer;
 use common::args::LogEncoding;
 use futures::FutureExt as _;
@@ -28,7 +28,7 @@ use tokio::{
 
 use crate::{
     args::{Global, LocalArgs},
-    local::{controllers::Controllers, kubeconfig::Kubeconfig},
+    local::{controllers::Controllers, kubeconfig::Kubeconfig, progress::Progress},
     output, ssa,
 };
 
@@ -71,7 +71,8 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
     if !args.no_workloads {
         beside.spawn(apiserver::workloads::run(client.clone()).map(Ok));
     }
-    beside.spawn(progress::follow(client.clone()).map(Ok));
+    let progress = Progress::new(client.clone());
+    beside.spawn(progress.clone().follow().map(Ok));
     if !repos.is_empty() {
         beside.spawn(repos::follow(client.clone(), repos));
     }
@@ -81,24 +82,27 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
             output::success(format_args!("{} {change}", ssa::identity(object)));
         }
         if args.until_ready {
-            let count = readiness::wait(&client, global.timeout).await?;
-            output::success(format_args!("{count} objects are ready"));
-            return Ok(());
+            return readiness::wait(&client, global.timeout).await.map(Some);
         }
         output::waiting(format_args!("press Ctrl-C to stop"));
         std::future::pending().await
     };
     let outcome = tokio::select! {
         outcome = work => outcome,
-        () = interrupted.wait() => Ok(()),
-        outcome = controllers.failed() => outcome,
-        Some(ended) = beside.join_next() => match ended {
-            Ok(outcome) => outcome.and_then(|()| bail!("a part of the local cluster has ended")),
-            Err(err) => Err(err).context("a part of the local cluster has crashed"),
-        },
+        () = interrupted.wait() => Ok(None),
+        err = controllers.failed() => Err(err),
+        Some(ended) = beside.join_next() => Err(match ended {
+            Ok(Ok(())) => anyhow::anyhow!("a part of the local cluster has ended"),
+            Ok(Err(err)) => err,
+            Err(err) => anyhow::Error::new(err).context("a part of the local cluster has crashed"),
+        }),
     };
     controllers.stop().await;
-    outcome
+    progress.catch_up().await;
+    if let Some(count) = outcome? {
+        output::success(format_args!("{count} objects are ready"));
+    }
+    Ok(())
 }
 
 /// Installs the definitions of our kinds, as an installation in a cluster would, and waits until

@@ -26,6 +26,8 @@ use tokio::{
     process::{Child, ChildStderr, Command},
 };
 
+const URL: &str = "https://example.com/fleet";
+
 /// Returns `tidegate local` in a folder.
 fn command(dir: &TempDir, args: &[&str]) -> Command {
     let mut command = tidegate(&["local"]);
@@ -66,12 +68,72 @@ impl Local {
         read.await.expect("the command ends in time").unwrap();
         Run { stderr, ..end(self.child).await }
     }
+
+    /// Waits until a ConfigMap of the namespace `default` has a value under `mode`.
+    async fn until_mode(&self, name: &str, wanted: Option<&str>) {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), "default");
+        let changes = watcher::watch_object(api, name).default_backoff();
+        futures::pin_mut!(changes);
+        let follow = async {
+            while let Some(object) = changes.try_next().await.unwrap() {
+                let data = object.as_ref().and_then(|object| object.data.as_ref());
+                if data.and_then(|data| data.get("mode")).map(String::as_str) == wanted {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, follow).await.expect("the ConfigMap changes in time");
+    }
 }
 
 fn write(dir: &Path, file: &str, text: &str) {
     let path = dir.join(file);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
+}
+
+fn settings(mode: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  mode: {mode}\n")
+}
+
+/// Returns a folder with `fleet/apps/settings.yaml`, and `objects.yaml` that applies a path of it.
+fn sample(path: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "fleet/apps/settings.yaml", &settings("slow"));
+    write(
+        dir.path(),
+        "objects.yaml",
+        &format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata:
+  name: fleet
+  namespace: gitops
+spec:
+  interval: 1h
+  url: {URL}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata:
+  name: fleet
+  namespace: gitops
+spec:
+  interval: 1h
+  path: {path}
+  prune: true
+  targetNamespace: default
+  sourceRef:
+    kind: GitRepository
+    name: fleet
+"
+        ),
+    );
+    dir
+}
+
+fn repo() -> String {
+    format!("--repo={URL}=fleet")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,4 +192,48 @@ async fn refuses_files_and_folders_before_anything_starts() {
         assert!(run.failure().contains(said), "{run:?}");
         assert!(!run.stderr.contains("serving"), "{run:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tells_which_object_the_api_refuses() {
+    let dir = sample("apps");
+    let text = fs::read_to_string(dir.path().join("objects.yaml")).unwrap();
+    write(dir.path(), "objects.yaml", &text.replace("prune: true", "prune: maybe"));
+    let run = finish(command(&dir, &["-f", "objects.yaml", "--until-ready"])).await;
+    let failure = run.failure();
+    assert!(failure.contains("✗ failed to apply Kustomization/gitops/fleet: "), "{failure}");
+    assert!(failure.contains("spec.prune"), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_well_when_everything_is_ready() {
+    let dir = sample("apps");
+    let run = finish(command(&dir, &["-f", "objects.yaml", "--until-ready", &repo()])).await;
+    run.output();
+    assert!(run.stderr.contains("► Kustomization/gitops/fleet "), "{run:?}");
+    assert!(run.stderr.ends_with("✔ 2 objects are ready\n"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_badly_with_the_causes_when_something_stays_broken() {
+    let dir = sample("nowhere");
+    let run = finish(command(&dir, &["-f", "objects.yaml", "--until-ready", &repo()])).await;
+    let failure = run.failure();
+    assert!(failure.contains("✗ 1 of 2 objects "), "{failure}");
+    let cause = "\n  Kustomization/gitops/fleet: kustomization path not found: ";
+    assert!(failure.contains(cause), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn applies_a_change_of_a_local_folder_at_once() {
+    let dir = sample("apps");
+    let local = Local::start(&dir, &["-f", "objects.yaml", &repo()]).await;
+    local.until_mode("settings", Some("slow")).await;
+    write(dir.path(), "fleet/apps/settings.yaml", &settings("fast"));
+    local.until_mode("settings", Some("fast")).await;
+    write(dir.path(), "fleet/apps/other.yaml", &settings("slow").replace("settings", "other"));
+    write(dir.path(), "fleet/apps/kustomization.yaml", "resources: [other.yaml]\n");
+    local.until_mode("other", Some("slow")).await;
+    local.until_mode("settings", None).await;
+    local.terminate().await.output();
 }

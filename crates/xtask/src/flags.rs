@@ -13,7 +13,7 @@ pub(crate) fn generate(files: &mut Files) {
     let mut command = cli::command();
     command.build();
     files.add("docs/reference/tidegate.md", format!("{NOTICE}{}", reference(&command)));
-    let controllers = [kustomize_controller::Args::command()];
+    let controllers = [source_controller::Args::command(), kustomize_controller::Args::command()];
     for mut controller in controllers {
         controller.build();
         let path = format!("docs/reference/{}.md", controller.get_name());

@@ -1,5 +1,7 @@
 //! The controllers, in this process.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use common::Runtime;
 use kube::Client;
@@ -43,8 +45,11 @@ impl Controllers {
                 Runtime { shutdown: shutdown.clone(), ..Runtime::embedded(client.clone()) };
             match component {
                 Component::SourceController => {
-                    let _ = repos;
-                    anyhow::bail!("source-controller cannot run in this process yet");
+                    let args = source_args(storage.path(), repos)?;
+                    tasks.spawn(async move {
+                        let outcome = source_controller::run(args, runtime).await;
+                        (component, outcome.map_err(anyhow::Error::new))
+                    });
                 }
                 Component::KustomizeController => {
                     let args = kustomize_controller::Args::default();
@@ -58,19 +63,15 @@ impl Controllers {
         Ok(Self { tasks, shutdown, _storage: storage })
     }
 
-    /// Returns when a controller ends although nobody has asked it to.
-    ///
-    /// # Errors
-    ///
-    /// Always: with the name of the controller and why it has ended.
-    pub(super) async fn failed(&mut self) -> anyhow::Result<()> {
-        let Some(ended) = self.tasks.join_next().await else {
+    /// Returns when a controller ends although nobody has asked it to, with why.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        match self.tasks.join_next().await {
+            Some(Ok((component, Err(err)))) => err.context(format!("{component} has failed")),
+            Some(Ok((component, Ok(())))) => anyhow::anyhow!("{component} has ended"),
+            Some(Err(err)) => anyhow::Error::new(err).context("a controller has crashed"),
             // None was started.
-            return std::future::pending().await;
-        };
-        let (component, outcome) = ended.context("a controller has crashed")?;
-        outcome.with_context(|| format!("{component} has failed"))?;
-        anyhow::bail!("{component} has ended")
+            None => std::future::pending().await,
+        }
     }
 
     /// Lets the controllers finish what they are doing.
@@ -80,4 +81,14 @@ impl Controllers {
         // What is not finished by then starts anew in the next run.
         let _ = tokio::time::timeout(GRACE, end).await;
     }
+}
+
+fn source_args(storage: &Path, repos: &[Repo]) -> anyhow::Result<source_controller::Args> {
+    let local = repos.iter().map(|repo| (repo.url.clone(), repo.root.clone()));
+    Ok(source_controller::Args {
+        storage_path: storage.to_owned(),
+        storage_addr: "127.0.0.1:0".parse().context("the address of artifacts")?,
+        local_repositories: local.collect(),
+        ..source_controller::Args::default()
+    })
 }
