@@ -1,24 +1,15 @@
 //! What the API adds to objects that depends on the cluster or on the object's identity.
 
-use apiserver::{ApiServer, Options};
+#[expect(dead_code, reason = "each test binary uses a part of it")]
+#[path = "support/cluster.rs"]
+mod support;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
-
-fn client() -> Client {
-    Client::new(ApiServer::new(Options::default()).service(), "default")
-}
-
-async fn create<K>(api: &Api<K>, object: serde_json::Value) -> K
-where
-    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned + serde::Serialize,
-{
-    let object: K = serde_json::from_value(object).expect("the literal is of the kind");
-    api.create(&PostParams::default(), &object).await.expect("the object is valid")
-}
+use support::{client, create};
 
 #[tokio::test]
 async fn gives_services_addresses_of_their_own() {

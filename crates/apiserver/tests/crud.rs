@@ -1,14 +1,14 @@
 //! Creating, reading, changing and listing objects.
 
-use apiserver::{ApiServer, Options};
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::{Client, Error};
-use serde_json::json;
+#[expect(dead_code, reason = "each test binary uses a part of it")]
+#[path = "support/cluster.rs"]
+mod support;
 
-fn client() -> Client {
-    Client::new(ApiServer::new(Options::default()).service(), "default")
-}
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::Error;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use serde_json::json;
+use support::client;
 
 fn config_map(name: &str) -> ConfigMap {
     serde_json::from_value(json!({

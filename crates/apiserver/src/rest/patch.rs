@@ -18,6 +18,9 @@ const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";
 
+/// A JSON patch has no more operations than this.
+const MOST_OPERATIONS: usize = 10_000;
+
 /// A patch in one of the four forms.
 enum Patch {
     Json(json_patch::Patch),
@@ -32,7 +35,13 @@ impl Patch {
             ApiError::bad_request(format!("error decoding patch: {error}"))
         };
         match call.content_type.as_str() {
-            JSON => Ok(Self::Json(serde_json::from_slice(&call.body).map_err(bad)?)),
+            JSON => {
+                let patch: json_patch::Patch = serde_json::from_slice(&call.body).map_err(bad)?;
+                if patch.0.len() > MOST_OPERATIONS {
+                    return Err(ApiError::too_large(MOST_OPERATIONS));
+                }
+                Ok(Self::Json(patch))
+            }
             MERGE => Ok(Self::Merge(serde_json::from_slice(&call.body).map_err(bad)?)),
             STRATEGIC if call.resource.custom => {
                 Err(ApiError::unsupported_media_type(&[JSON, MERGE, APPLY].join(", ")))
