@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use e2e::{Toolkit, fleet};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
@@ -59,8 +60,11 @@ async fn applied(toolkit: &Toolkit) -> anyhow::Result<Declared> {
 async fn survive(rounds: usize) -> anyhow::Result<()> {
     let seed = std::env::var("TIDEGATE_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("TIDEGATE_SEED={seed}");
     fastrand::seed(seed);
+    survive_with(rounds).await.with_context(|| format!("again with TIDEGATE_SEED={seed}"))
+}
+
+async fn survive_with(rounds: usize) -> anyhow::Result<()> {
     let toolkit = Toolkit::start().await?;
     let (repository, server) = fleet(&toolkit.repositories()?).await?;
     let mut declared = Declared::new();

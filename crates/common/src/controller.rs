@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
@@ -73,8 +73,18 @@ where
             queue.queued((obj.namespace.clone().unwrap_or_default(), obj.name.clone()));
         });
         let failures = retries.clone();
+        let shutdown = runtime.shutdown.clone();
+        let store = reader.clone();
+        // The workers wait for the first list; when that does not come any more, there is nothing
+        // to finish.
+        let is_over_before_it_began = async {
+            shutdown.cancelled().await;
+            if store.wait_until_ready().now_or_never().is_some() {
+                std::future::pending::<()>().await;
+            }
+        };
         info!(controller = work.controller, "starting workers");
-        Controller::for_stream(changes, reader)
+        let workers = Controller::for_stream(changes, reader)
             .with_config(Config::default().concurrency(concurrency))
             .reconcile_on(woken)
             .graceful_shutdown_on(runtime.shutdown.clone().cancelled_owned())
@@ -95,8 +105,11 @@ where
                 cx,
             )
             // Every outcome is logged where it happens, with what belongs to it.
-            .for_each(|_| std::future::ready(()))
-            .await;
+            .for_each(|_| std::future::ready(()));
+        tokio::select! {
+            () = workers => {}
+            () = is_over_before_it_began => {}
+        }
         info!("all workers finished");
     }
 }

@@ -302,7 +302,7 @@ impl Collector for Queue {
         )?;
         gauge(
             &mut encoder,
-            "workqueue_unfinished_busy_seconds",
+            "workqueue_unfinished_work_seconds",
             "How many seconds of work has been done that is in progress",
             &labels,
             unfinished,
