@@ -383,7 +383,7 @@ pub(crate) enum Reorder {
     tidegate local -f flux-system/ --repo https://github.com/me/fleet=./fleet\n  \
     tidegate local --no-controllers")]
 pub(crate) struct LocalArgs {
-    /// Apply the objects in this file or directory, can be repeated
+    /// Apply the objects in this file or directory, can be repeated; - is standard input
     #[arg(short, long = "filename", value_name = "FILE|DIR")]
     pub(crate) filenames: Vec<PathBuf>,
     /// Serve a local folder in place of a remote URL, can be repeated
@@ -410,9 +410,9 @@ pub(crate) struct LocalArgs {
     /// The address that the API listens on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     pub(crate) listen: std::net::SocketAddr,
-    /// Where to write the kubeconfig; it goes when the command ends
-    #[arg(long, default_value = "tidegate.kubeconfig", value_name = "FILE")]
-    pub(crate) write_kubeconfig: PathBuf,
+    /// Where to write the kubeconfig, which is removed at the end [default: tidegate.kubeconfig]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_kubeconfig: Option<PathBuf>,
     /// What the controllers log, apart from what is shown of their work
     #[arg(long, value_enum, default_value_t = LogLevel::Error, value_name = "LEVEL")]
     pub(crate) log_level: LogLevel,

@@ -27,8 +27,6 @@ pub(crate) fn run(args: &KustomizeArgs) -> anyhow::Result<()> {
 }
 
 fn build(args: &KustomizeBuildArgs) -> anyhow::Result<()> {
-    let dir = directory(&args.dir)?;
-    let dir = dir.to_str().context("the path of the directory is not UTF-8")?;
     let options = Options {
         load_restrictor: match args.load_restrictor {
             LoadRestrictor::RootOnly => kustomize::LoadRestrictor::RootOnly,
@@ -40,12 +38,23 @@ fn build(args: &KustomizeBuildArgs) -> anyhow::Result<()> {
         },
         managed_by_label: args.enable_managedby_label,
     };
-    let objects = kustomize::build(&Disk, dir.trim_start_matches('/'), &options)?;
+    let objects = objects(&args.dir, &options)?;
     match &args.output {
         None => output::print(&kustomize::to_yaml(&objects)),
         Some(path) if path.is_dir() => write_each(path, &objects),
         Some(path) => write(path, &kustomize::to_yaml(&objects)),
     }
+}
+
+/// Builds the kustomization in a directory.
+///
+/// # Errors
+///
+/// When it is no directory, and with the file and the field that are wrong.
+pub(crate) fn objects(dir: &Path, options: &Options) -> anyhow::Result<Vec<Value>> {
+    let dir = directory(dir)?;
+    let dir = dir.to_str().context("the path of the directory is not UTF-8")?;
+    Ok(kustomize::build(&Disk, dir.trim_start_matches('/'), options)?)
 }
 
 /// Returns a directory without links in its path; `kubectl` says it in the same words.

@@ -7,7 +7,7 @@ mod progress;
 mod readiness;
 mod repos;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::Context as _;
 use apiserver::ApiServer;
@@ -28,7 +28,7 @@ use tokio::{
 
 use crate::{
     args::{Global, LocalArgs},
-    local::{controllers::Controllers, kubeconfig::Kubeconfig, progress::Progress},
+    local::{controllers::Controllers, kubeconfig::Kubeconfig, progress::Progress, repos::Repo},
     output, ssa,
 };
 
@@ -58,7 +58,8 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
         create_namespace(&client, &namespace, reason).await?;
     }
     let served = api.serve(args.listen).await.context("failed to serve the local API")?;
-    let kubeconfig = Kubeconfig::write(args.write_kubeconfig, &served.kubeconfig())?;
+    let path = args.write_kubeconfig.unwrap_or_else(|| default_kubeconfig(&repos));
+    let kubeconfig = Kubeconfig::write(path, &served.kubeconfig())?;
     output::success(format_args!(
         "serving a Kubernetes API at https://{}, kubeconfig in {}",
         served.addr,
@@ -84,12 +85,19 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
         if args.until_ready {
             return readiness::wait(&client, global.timeout).await.map(Some);
         }
-        output::waiting(format_args!("press Ctrl-C to stop"));
+        output::waiting(format_args!(
+            "press Ctrl-C to stop; to look around: kubectl --kubeconfig {} get all -A",
+            kubeconfig.path().display()
+        ));
         std::future::pending().await
     };
     let outcome = tokio::select! {
         outcome = work => outcome,
-        () = interrupted.wait() => Ok(None),
+        () = interrupted.wait() => if args.until_ready {
+            Err(anyhow::anyhow!("stopped before everything was ready"))
+        } else {
+            Ok(None)
+        },
         err = controllers.failed() => Err(err),
         Some(ended) = beside.join_next() => Err(match ended {
             Ok(Ok(())) => anyhow::anyhow!("a part of the local cluster has ended"),
@@ -103,6 +111,17 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
         output::success(format_args!("{count} objects are ready"));
     }
     Ok(())
+}
+
+/// Returns where the kubeconfig goes when nothing is said: into the current folder, unless that is
+/// served as a repository, which it would become a part of.
+fn default_kubeconfig(repos: &[Repo]) -> PathBuf {
+    let current = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_default();
+    if repos.iter().any(|repo| current.starts_with(&repo.root)) {
+        std::env::temp_dir().join(format!("tidegate-{}.kubeconfig", std::process::id()))
+    } else {
+        PathBuf::from("tidegate.kubeconfig")
+    }
 }
 
 /// Installs the definitions of our kinds, as an installation in a cluster would, and waits until

@@ -237,3 +237,14 @@ async fn applies_a_change_of_a_local_folder_at_once() {
     local.until_mode("settings", None).await;
     local.terminate().await.output();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_its_kubeconfig_out_of_the_folder_that_it_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "settings.yaml", &settings("slow"));
+    let repo = format!("--repo={URL}=.");
+    let args = ["--no-controllers", "--until-ready", "-f", "settings.yaml", &repo];
+    let run = finish(command(&dir, &args)).await;
+    assert!(run.failure().contains("/tidegate-"), "{run:?}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}

@@ -2,14 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use ::kustomize::Options;
 use anyhow::{Context as _, bail};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
+use crate::kustomize;
+
+/// The names that the file of a kustomization may have.
+const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
 /// Returns the objects in files and directories, in the order in which they have to be applied.
 ///
-/// A directory gives the objects of its `.yaml`, `.yml` and `.json` files, in order of their names
-/// and without those of its subdirectories, as `kubectl apply -f` does.
+/// A directory with a kustomization is built. Another one gives the objects of its `.yaml`, `.yml`
+/// and `.json` files, in order of their names and without those of its subdirectories, as
+/// `kubectl apply -f` does. The path `-` is standard input.
 ///
 /// # Errors
 ///
@@ -17,9 +24,16 @@ use serde_json::Value;
 pub(super) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<DynamicObject>> {
     let mut objects = Vec::new();
     for path in paths {
+        if KUSTOMIZATIONS.iter().any(|name| path.join(name).is_file()) {
+            let built = kustomize::objects(path, &Options::default())
+                .with_context(|| format!("failed to build {}", path.display()))?;
+            for value in built {
+                expand(value, path, &mut objects)?;
+            }
+            continue;
+        }
         for file in files(path)? {
-            let text = std::fs::read_to_string(&file)
-                .with_context(|| format!("failed to read {}", file.display()))?;
+            let text = text(&file).with_context(|| format!("failed to read {}", file.display()))?;
             for value in goyaml::parse_documents(&text)
                 .with_context(|| format!("failed to parse {}", file.display()))?
             {
@@ -42,7 +56,17 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
+fn text(path: &Path) -> std::io::Result<String> {
+    if path == Path::new("-") {
+        return std::io::read_to_string(std::io::stdin());
+    }
+    std::fs::read_to_string(path)
+}
+
 fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if path == Path::new("-") {
+        return Ok(vec![path.to_owned()]);
+    }
     let failed = || format!("failed to read {}", path.display());
     if !std::fs::metadata(path).with_context(failed)?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -100,6 +124,18 @@ mod tests {
         let names: Vec<_> =
             read(&[dir.path().to_owned()]).unwrap().iter().map(ResourceExt::name_any).collect();
         assert_eq!(names, ["shop", "a", "b"]);
+    }
+
+    #[test]
+    fn builds_a_directory_with_a_kustomization() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("kustomization.yaml", "namespace: shop\nresources: [a.yaml]\n");
+        write("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n");
+        write("b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n");
+        let objects = read(&[dir.path().to_owned()]).unwrap();
+        assert_eq!(objects.len(), 1);
+        assert_eq!(objects[0].metadata.namespace.as_deref(), Some("shop"));
     }
 
     #[test]
