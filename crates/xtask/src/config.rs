@@ -70,3 +70,55 @@ fn kustomization(resources: &[String]) -> String {
     let head = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n- ";
     format!("{NOTICE}{head}{}\n", resources.join("\n- "))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    /// Returns the container of a component.
+    fn container(component: Component) -> Value {
+        let options = Options { watch_all_namespaces: false, ..Options::default() };
+        let objects = manifests::component(component, &options);
+        let deployment = objects.iter().find(|it| it["kind"] == "Deployment").unwrap();
+        deployment["spec"]["template"]["spec"]["containers"][0].clone()
+    }
+
+    /// Returns the command line of a container.
+    fn command(container: &Value) -> Vec<&str> {
+        let args = container["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
+        std::iter::once("controller").chain(args).collect()
+    }
+
+    fn port(container: &Value, name: &str) -> String {
+        let ports = container["ports"].as_array().unwrap();
+        let port = ports.iter().find(|port| port["name"] == name).unwrap();
+        format!(":{}", port["containerPort"])
+    }
+
+    fn is_as_installed(args: &common::Args, container: &Value) {
+        assert!(args.enable_leader_election && !args.watch_all_namespaces);
+        assert_eq!(args.metrics_addr.to_string(), port(container, "http-prom"));
+        assert_eq!(args.health_addr.to_string(), port(container, "healthz"));
+        assert!(args.events_addr.0.is_none());
+    }
+
+    #[test]
+    fn source_controller_understands_how_it_is_started() {
+        let container = container(Component::SourceController);
+        let args = source_controller::Args::try_parse_from(command(&container)).unwrap();
+        is_as_installed(&args.common, &container);
+        assert_eq!(args.storage_addr.to_string(), port(&container, "http"));
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let storage = args.storage_path.to_str().unwrap();
+        assert!(mounts.iter().any(|mount| mount["mountPath"] == storage));
+    }
+
+    #[test]
+    fn kustomize_controller_understands_how_it_is_started() {
+        let container = container(Component::KustomizeController);
+        let args = kustomize_controller::Args::try_parse_from(command(&container)).unwrap();
+        is_as_installed(&args.common, &container);
+    }
+}
