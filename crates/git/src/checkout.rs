@@ -1,8 +1,8 @@
 //! From a reference to files.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use gix::ObjectId;
+use gix::{ObjectId, bstr::BString};
 
 use crate::{
     Commit, Error, Limits, Pointer, Revision, Tag,
@@ -11,7 +11,8 @@ use crate::{
     reference::{Target, parse_commit},
     resolve::{Found, Source as _, find, find_named},
     store::Store,
-    tree::{Sparse, Writer},
+    submodule::{Origin, Submodules},
+    tree::{Budget, Sparse, Writer, create_folder},
 };
 
 /// Which files to write.
@@ -22,6 +23,11 @@ pub struct CheckoutOptions {
     /// A path is written if it starts with one of them, as text: `apps` takes `apps-dev/` along,
     /// `apps/` does not. Each has to exist in the repository.
     pub sparse: Vec<String>,
+    /// Whether to write submodules, and those within them, up to ten deep.
+    ///
+    /// They are reached as the repository itself is; but a password or token is sent to the same
+    /// server alone.
+    pub submodules: bool,
 }
 
 /// What was written.
@@ -56,27 +62,40 @@ pub(crate) fn checkout(
             (found, store)
         }
     };
-    let limits = connection.remote.options.limits;
-    write(&store, &found, options, &limits, connection.operation, into)
+    let tag = found.tag.map(|id| Tag::read(&store, id)).transpose()?;
+    let (commit, tree) = Commit::read(&store, found.commit)?;
+    let origin = Origin::Remote {
+        remote: Box::new(connection.remote.clone()),
+        operation: Arc::clone(connection.operation),
+    };
+    let limits = &connection.remote.options.limits;
+    let files = write(&store, tree, &origin, options, limits, connection.operation, into)?;
+    Ok(Checkout { revision: found.revision(), commit, tag, files })
 }
 
-/// Writes what was found to a folder.
+/// Writes a tree to a folder, with its submodules if they are wanted, and returns how many files.
 pub(crate) fn write(
     store: &Store,
-    found: &Found,
+    tree: ObjectId,
+    origin: &Origin,
     options: &CheckoutOptions,
     limits: &Limits,
     operation: &Operation,
     into: &Path,
-) -> Result<Checkout, Error> {
-    let tag = found.tag.map(|id| Tag::read(store, id)).transpose()?;
-    let (commit, tree) = Commit::read(store, found.commit)?;
-    let sparse = Sparse::new(&options.sparse);
-    let mut writer = Writer::new(store, operation, limits, &sparse);
-    writer.write(tree, into)?;
-    let files = writer.files;
+) -> Result<u64, Error> {
+    let (sparse, mut budget) = (Sparse::new(&options.sparse), Budget::default());
+    let root = create_folder(into)?;
+    let found = Writer::new(store, operation, limits, &sparse, &mut budget).write(
+        tree,
+        &root,
+        &BString::default(),
+    )?;
+    if options.submodules {
+        Submodules { root: &root, sparse: &sparse, limits, budget: &mut budget }
+            .write(origin, store, tree, found, 1)?;
+    }
     sparse.check(into)?;
-    Ok(Checkout { revision: found.revision(), commit, tag, files })
+    Ok(budget.files)
 }
 
 /// Receives a commit that is given by its hash.
@@ -111,7 +130,10 @@ fn fetch_commit(
 }
 
 /// Receives a commit of any branch.
-fn fetch_any_commit(connection: &mut Connection<'_>, commit: ObjectId) -> Result<Store, Error> {
+pub(crate) fn fetch_any_commit(
+    connection: &mut Connection<'_>,
+    commit: ObjectId,
+) -> Result<Store, Error> {
     if connection.can_want_any()? {
         let alone = Request { wants: &[commit], history: false, commits_only: false };
         match connection.fetch(&alone) {

@@ -202,6 +202,21 @@ pub enum Error {
         /// The folder as it was asked for.
         directory: String,
     },
+    /// A submodule cannot be checked out.
+    #[error("failed to check out submodule {path:?}")]
+    Submodule {
+        /// Where it is in the checkout.
+        path: String,
+        /// Why not.
+        #[source]
+        source: Box<Error>,
+    },
+    /// A submodule of a local folder was never received.
+    #[error("commit {commit} is not there: run `git submodule update --init --recursive`")]
+    SubmoduleNotFetched {
+        /// The commit that its parent wants.
+        commit: String,
+    },
     /// A path of the repository must not be written.
     #[error("refused to check out {path:?}: {reason}")]
     UnsafePath {

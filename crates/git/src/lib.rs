@@ -33,6 +33,7 @@ mod reference;
 mod remote;
 mod resolve;
 mod store;
+mod submodule;
 mod transport;
 mod tree;
 mod worktree;

@@ -85,6 +85,19 @@ pub(crate) async fn run<T: Send + 'static>(
 }
 
 impl Operation {
+    /// Returns the same operation for another repository.
+    pub(crate) fn with_url(&self, url: RedactedUrl) -> Arc<Self> {
+        Arc::new(Self {
+            url,
+            interrupt: Arc::clone(&self.interrupt),
+            timeout: self.timeout,
+            deadline: self.deadline,
+            cancelled: self.cancelled.clone(),
+            runtime: self.runtime.clone(),
+            failure: Mutex::new(None),
+        })
+    }
+
     /// Fails once the call has to end.
     pub(crate) fn check(&self) -> Result<(), Error> {
         if Instant::now() >= self.deadline {

@@ -168,6 +168,13 @@ impl Remote {
         RedactedUrl::from(&self.url)
     }
 
+    /// Puts a user name and password into the URL.
+    pub(crate) fn set_user(&mut self, user: &str, password: Option<&str>) {
+        // Both fail only for URLs without a host, which have no user either.
+        let _ = self.url.set_username(user);
+        let _ = self.url.set_password(password);
+    }
+
     /// Lists the references whose full names start with one of some prefixes, with the commits
     /// that tags point to.
     ///

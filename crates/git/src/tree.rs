@@ -34,10 +34,30 @@ pub(crate) struct Writer<'a> {
     operation: &'a Operation,
     limits: &'a Limits,
     sparse: &'a Sparse,
-    /// How many files and symbolic links were written.
+    budget: &'a mut Budget,
+    content: Vec<u8>,
+    submodules: Vec<Submodule>,
+    /// How long the start of each path is that is not of this tree.
+    outer: usize,
+}
+
+/// How much was written so far, of a repository and its submodules.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    /// Files and symbolic links.
     pub(crate) files: u64,
     bytes: u64,
-    content: Vec<u8>,
+}
+
+/// A submodule that a tree names.
+#[derive(Debug)]
+pub(crate) struct Submodule {
+    /// Where it is in the checkout.
+    pub(crate) path: BString,
+    /// Where it is in its parent.
+    pub(crate) inner_path: BString,
+    /// The commit that its parent wants.
+    pub(crate) commit: ObjectId,
 }
 
 struct Entry {
@@ -52,14 +72,24 @@ impl<'a> Writer<'a> {
         operation: &'a Operation,
         limits: &'a Limits,
         sparse: &'a Sparse,
+        budget: &'a mut Budget,
     ) -> Self {
-        Self { store, operation, limits, sparse, files: 0, bytes: 0, content: Vec::new() }
+        let (content, submodules) = (Vec::new(), Vec::new());
+        Self { store, operation, limits, sparse, budget, content, submodules, outer: 0 }
     }
 
-    /// Writes a tree to a folder, which is created.
-    pub(crate) fn write(&mut self, tree: ObjectId, into: &Path) -> Result<(), Error> {
-        let folder = create_folder(into)?;
-        self.write_folder(tree, &folder, &BString::default(), 0)
+    /// Writes a tree to an empty folder, and returns the submodules it has.
+    ///
+    /// The path is where the folder is in the checkout.
+    pub(crate) fn write(
+        mut self,
+        tree: ObjectId,
+        folder: &Dir,
+        path: &BString,
+    ) -> Result<Vec<Submodule>, Error> {
+        self.outer = if path.is_empty() { 0 } else { path.len() + 1 };
+        self.write_folder(tree, folder, path, 0)?;
+        Ok(self.submodules)
     }
 
     fn write_folder(
@@ -109,8 +139,15 @@ impl<'a> Writer<'a> {
                 let inner = folder.open_dir(name).map_err(failed("open"))?;
                 self.write_folder(entry.id, &inner, path, depth + 1)
             }
-            // A submodule that is not checked out is an empty folder.
-            EntryKind::Commit => folder.create_dir(name).map_err(failed("create")),
+            EntryKind::Commit => {
+                folder.create_dir(name).map_err(failed("create"))?;
+                self.submodules.push(Submodule {
+                    path: path.clone(),
+                    inner_path: path[self.outer..].into(),
+                    commit: entry.id,
+                });
+                Ok(())
+            }
             EntryKind::Link => {
                 self.read_content(entry.id)?;
                 let target = Path::new(OsStr::from_bytes(&self.content));
@@ -149,12 +186,12 @@ impl<'a> Writer<'a> {
     /// Reads the content of a file, as far as the limits allow.
     fn read_content(&mut self, id: ObjectId) -> Result<(), Error> {
         let (_, size) = self.store.header(&id)?;
-        self.files += 1;
-        if self.files > self.limits.files {
+        self.budget.files += 1;
+        if self.budget.files > self.limits.files {
             return Err(self.too_big(Limit::Files(self.limits.files)));
         }
-        self.bytes = self.bytes.saturating_add(size);
-        if self.bytes > self.limits.checkout_bytes {
+        self.budget.bytes = self.budget.bytes.saturating_add(size);
+        if self.budget.bytes > self.limits.checkout_bytes {
             return Err(self.too_big(Limit::CheckoutBytes(self.limits.checkout_bytes)));
         }
         let kind = self.store.read(&id, &mut self.content)?;

@@ -3,16 +3,20 @@
 mod local;
 mod snapshot;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use redact::RedactedUrl;
 
 use crate::{
-    Checkout, CheckoutOptions, Error, Options, Pointer, Reference, RemoteRef, Resolved, Revision,
-    checkout,
+    Checkout, CheckoutOptions, Commit, Error, Options, Pointer, Reference, RemoteRef, Resolved,
+    Revision, Tag, checkout,
     operation::{self, Operation},
     reference::Target,
     resolve::{self, Source as _},
+    submodule::Origin,
 };
 use local::Local;
 use snapshot::Snapshot;
@@ -25,7 +29,7 @@ use snapshot::Snapshot;
 ///
 /// The revision of a folder without changes is that of its commit. With changes, it is the hash of
 /// the commit that they would make, by nobody and at no time: equal content on the same commit has
-/// the same revision.
+/// the same revision. The same goes for submodules that are checked out.
 #[derive(Debug, Clone)]
 pub struct WorkTree {
     path: PathBuf,
@@ -83,7 +87,7 @@ impl WorkTree {
             let local = tree.local()?;
             match on_disk(local.as_ref(), reference.target()) {
                 Some(pointer) => {
-                    let mut snapshot = tree.snapshot(local.as_ref(), operation)?;
+                    let mut snapshot = tree.snapshot(local, operation)?;
                     let commit = snapshot.commit()?.id;
                     Ok(Resolved { revision: Revision { pointer, commit }, tag: None })
                 }
@@ -111,8 +115,8 @@ impl WorkTree {
             let local = tree.local()?;
             let target = reference.target();
             if let Some(pointer) = on_disk(local.as_ref(), target) {
-                let mut snapshot = tree.snapshot(local.as_ref(), operation)?;
-                let files = snapshot.write(&options.sparse, &into)?;
+                let mut snapshot = tree.snapshot(local, operation)?;
+                let files = snapshot.write(&options, &into)?;
                 let commit = snapshot.commit()?;
                 let revision = Revision { pointer, commit: commit.id.clone() };
                 return Ok(Checkout { revision, commit, tag: None, files });
@@ -120,8 +124,14 @@ impl WorkTree {
             let mut local = tree.require(local)?;
             let found = resolve::find(&mut local, target)?;
             local.check_reachable(&found, target)?;
+            let tag = found.tag.map(|id| Tag::read(&local.store, id)).transpose()?;
+            let (commit, root) = Commit::read(&local.store, found.commit)?;
+            let git_dir = local.repository.common_dir().to_owned();
+            let origin = Origin::Local { git_dir, operation: Arc::clone(operation) };
             let limits = &tree.options.limits;
-            checkout::write(&local.store, &found, &options, limits, operation, &into)
+            let files =
+                checkout::write(&local.store, root, &origin, &options, limits, operation, &into)?;
+            Ok(Checkout { revision: found.revision(), commit, tag, files })
         })
         .await
     }
@@ -133,10 +143,10 @@ impl WorkTree {
 
     fn snapshot<'a>(
         &'a self,
-        local: Option<&'a Local>,
+        local: Option<Local>,
         operation: &'a Operation,
     ) -> Result<Snapshot<'a>, Error> {
-        Snapshot::take(&self.path, local, &self.options.limits, operation)
+        Snapshot::take(self.path.clone(), local, &self.options.limits, operation, 0)
     }
 
     fn require(&self, local: Option<Local>) -> Result<Local, Error> {

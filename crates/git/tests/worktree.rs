@@ -236,7 +236,7 @@ async fn writes_the_wanted_folders_alone() {
     let checkout = local
         .checkout(
             &Reference::default(),
-            &CheckoutOptions { sparse: vec!["apps/".into()] },
+            &CheckoutOptions { sparse: vec!["apps/".into()], ..CheckoutOptions::default() },
             into.path(),
         )
         .await

@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod certificate;
 pub mod cluster;
 pub mod git_server;
+pub mod proxy;
 pub mod repository;
 pub mod ssh_server;
 

@@ -25,7 +25,7 @@ use reqwest::{
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::basic;
+use super::{basic, dial};
 use crate::{Auth, Error, Limit, Remote, operation::Operation};
 
 /// How many redirects are followed, which is what Go's client does.
@@ -72,7 +72,12 @@ fn client(remote: &Remote) -> Result<Client, Error> {
             proxy: RedactedUrl::new(&proxy.address),
             source: Box::new(source.without_url()),
         };
-        let mut through = reqwest::Proxy::all(&proxy.address).map_err(invalid)?;
+        let mut address = dial::parse(proxy)?;
+        if address.scheme() == "socks5" {
+            // The proxy looks up the host, as with Go's client. There is nothing against the change.
+            let _ = address.set_scheme("socks5h");
+        }
+        let mut through = reqwest::Proxy::all(address).map_err(invalid)?;
         if let Some((username, password)) = &proxy.credentials {
             through = through.basic_auth(username, password.expose_secret());
         }

@@ -30,19 +30,22 @@ use gix::{
 
 use super::local::Local;
 use crate::{
-    Commit, Error, Limit, Limits,
+    CheckoutOptions, Commit, Error, Limit, Limits,
     operation::Operation,
+    submodule::MAX_DEPTH,
     tree::{Sparse, create_folder},
 };
 
 /// The files of a folder at one time.
 pub(super) struct Snapshot<'a> {
-    root: &'a Path,
-    local: Option<&'a Local>,
+    root: PathBuf,
+    local: Option<Local>,
     limits: &'a Limits,
     operation: &'a Operation,
     /// What there is, by its path.
     nodes: BTreeMap<BString, Node>,
+    /// The submodules that are checked out, by their paths.
+    submodules: BTreeMap<BString, Snapshot<'a>>,
     bytes: u64,
 }
 
@@ -57,41 +60,93 @@ struct Node {
 
 impl<'a> Snapshot<'a> {
     /// Lists the files of a folder, with the hashes of those that are known to be unchanged.
+    ///
+    /// The depth counts the repositories that the folder is within.
     pub(super) fn take(
-        root: &'a Path,
-        local: Option<&'a Local>,
+        root: PathBuf,
+        local: Option<Local>,
         limits: &'a Limits,
         operation: &'a Operation,
+        depth: usize,
     ) -> Result<Self, Error> {
+        let (nodes, submodules) = (BTreeMap::new(), BTreeMap::new());
         let mut snapshot =
-            Self { root, local, limits, operation, nodes: BTreeMap::new(), bytes: 0 };
-        match local {
+            Self { root, local: None, limits, operation, nodes, submodules, bytes: 0 };
+        match &local {
             Some(local) => snapshot
                 .list_repository(&local.repository)
-                .map_err(|source| Error::WorkTree { path: root.to_owned(), source })?,
+                .map_err(|source| Error::WorkTree { path: snapshot.root.clone(), source })?,
             None => snapshot.list_folder()?,
         }
+        snapshot.local = local;
         if snapshot.nodes.len() as u64 > limits.files {
             return Err(snapshot.too_big(Limit::Files(limits.files)));
+        }
+        if depth < MAX_DEPTH {
+            snapshot.take_submodules(depth)?;
         }
         Ok(snapshot)
     }
 
+    fn take_submodules(&mut self, depth: usize) -> Result<(), Error> {
+        let paths: Vec<BString> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.kind == EntryKind::Commit)
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in paths {
+            let root = self.root.join(OsStr::from_bytes(&path));
+            // Without `.git` it is a folder that nothing was checked out to.
+            if !root.join(".git").exists() {
+                continue;
+            }
+            let local = Local::open(&root)?;
+            let mut submodule = Self::take(root, local, self.limits, self.operation, depth + 1)?;
+            let id = ObjectId::from_hex(submodule.commit()?.id.as_bytes())
+                .map_err(|source| Error::WorkTree { path: self.root.clone(), source })?;
+            let node = Node { kind: EntryKind::Commit, id: Some(id), is_on_disk: true };
+            self.nodes.insert(path.clone(), node);
+            self.submodules.insert(path, submodule);
+        }
+        Ok(())
+    }
+
     /// Writes the files to another folder, and returns how many.
-    pub(super) fn write(&mut self, sparse: &[String], into: &Path) -> Result<u64, Error> {
-        let sparse = Sparse::new(sparse);
+    pub(super) fn write(&mut self, options: &CheckoutOptions, into: &Path) -> Result<u64, Error> {
+        let sparse = Sparse::new(&options.sparse);
         let folder = create_folder(into)?;
+        let count = self.write_to(&folder, &BString::default(), &sparse, options.submodules)?;
+        sparse.check(into)?;
+        Ok(count)
+    }
+
+    fn write_to(
+        &mut self,
+        folder: &Dir,
+        prefix: &BString,
+        sparse: &Sparse,
+        submodules: bool,
+    ) -> Result<u64, Error> {
         let mut count = 0;
         for path in self.nodes.keys().cloned().collect::<Vec<_>>() {
             let node = self.nodes[&path];
-            if sparse.wants(&path, node.kind == EntryKind::Commit) {
-                let content = self.content(&path, node)?;
-                write_node(&folder, &path, node.kind, &content)
-                    .map_err(|source| self.failed("write", &path, source))?;
+            let is_submodule = node.kind == EntryKind::Commit;
+            let mut target = prefix.clone();
+            target.extend_from_slice(&path);
+            if !sparse.wants(&target, is_submodule) {
+                continue;
+            }
+            let content = self.content(&path, node)?;
+            write_node(folder, &target, node.kind, &content)
+                .map_err(|source| self.failed("write", &path, source))?;
+            if !is_submodule {
                 count += 1;
+            } else if submodules && let Some(submodule) = self.submodules.get_mut(&path) {
+                target.push(b'/');
+                count += submodule.write_to(folder, &target, sparse, submodules)?;
             }
         }
-        sparse.check(into)?;
         Ok(count)
     }
 
@@ -110,9 +165,9 @@ impl<'a> Snapshot<'a> {
                 (path.as_slice(), node.kind, node.id.expect("hashed by reading the content"))
             })
             .collect();
-        let broken = |source| Error::WorkTree { path: self.root.to_owned(), source };
+        let broken = |source| Error::WorkTree { path: self.root.clone(), source };
         let tree = tree_id(&nodes).map_err(broken)?;
-        let head = self.local.and_then(|local| Some((local, local.head?)));
+        let head = self.local.as_ref().and_then(|local| Some((local, local.head?)));
         if let Some((local, head)) = head {
             let (commit, committed) = Commit::read(&local.store, head)?;
             if committed == tree {
@@ -125,7 +180,7 @@ impl<'a> Snapshot<'a> {
     /// Reads the content of a file, and notes its hash.
     fn content(&mut self, path: &BString, node: Node) -> Result<Vec<u8>, Error> {
         self.operation.check()?;
-        let content = match (node.kind, self.local, node.id) {
+        let content = match (node.kind, &self.local, node.id) {
             (EntryKind::Commit, _, _) => return Ok(Vec::new()),
             (_, Some(local), Some(id)) if !node.is_on_disk => {
                 let mut content = Vec::new();
@@ -140,7 +195,7 @@ impl<'a> Snapshot<'a> {
         }
         if node.id.is_none() {
             let id = compute_hash(Sha1, Kind::Blob, &content)
-                .map_err(|source| Error::WorkTree { path: self.root.to_owned(), source })?;
+                .map_err(|source| Error::WorkTree { path: self.root.clone(), source })?;
             self.nodes.insert(path.clone(), Node { id: Some(id), ..node });
         }
         Ok(content)

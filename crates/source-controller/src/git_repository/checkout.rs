@@ -89,7 +89,8 @@ impl Upstream {
         };
         let sparse = spec.sparse_checkout.iter().flatten();
         let sparse = sparse.map(|dir| dir.strip_prefix("./").unwrap_or(dir).to_owned()).collect();
-        Self { place, reference, options: CheckoutOptions { sparse } }
+        let submodules = spec.recurse_submodules.unwrap_or_default();
+        Self { place, reference, options: CheckoutOptions { sparse, submodules } }
     }
 
     /// Returns the revision that is there now, without fetching it.
