@@ -72,7 +72,7 @@ where
         let woken = woken.inspect(move |obj| {
             queue.queued((obj.namespace.clone().unwrap_or_default(), obj.name.clone()));
         });
-        let failures = retries.clone();
+        let (failures, present) = (retries.clone(), reader.clone());
         let shutdown = runtime.shutdown.clone();
         let store = reader.clone();
         // The workers wait for the first list; when that does not come any more, there is nothing
@@ -90,11 +90,17 @@ where
             .graceful_shutdown_on(runtime.shutdown.clone().cancelled_owned())
             .run(
                 move |obj, cx| {
-                    let (work, retries) = (work.clone(), retries.clone());
+                    let (work, retries, present) = (work.clone(), retries.clone(), present.clone());
                     async move {
                         let result = observed(&work, &*obj, reconcile(obj.clone(), cx)).await;
+                        let reference = ObjectRef::from_obj(&*obj);
                         if result.is_ok() {
-                            retries.succeeded(&ObjectRef::from_obj(&*obj));
+                            retries.succeeded(&reference);
+                        }
+                        // The reconciliation that lets an object go is counted after its end.
+                        if present.get(&reference).is_none() {
+                            let (namespace, name) = self::key(&*obj);
+                            work.forget(&namespace, &name);
                         }
                         result
                     }

@@ -142,6 +142,8 @@ pub(crate) struct Settings {
     pub(crate) interval_jitter: f64,
     pub(crate) archive_limits: archive::Limits,
     pub(crate) git_max_size: u64,
+    pub(crate) ssh_kex_algos: Vec<String>,
+    pub(crate) ssh_hostkey_algos: Vec<String>,
     pub(crate) local_repositories: BTreeMap<String, PathBuf>,
 }
 
@@ -190,8 +192,6 @@ impl Args {
         }
         // Objects that need an identity of their own are stalled, so none is fetched without it.
         for (is_set, name) in [
-            (!ssh_kex_algos.is_empty(), "--ssh-kex-algos"),
-            (!ssh_hostkey_algos.is_empty(), "--ssh-hostkey-algos"),
             (workload_identity, "--feature-gates=ObjectLevelWorkloadIdentity"),
             (!default_service_account.is_empty(), "--default-service-account"),
             (
@@ -229,6 +229,8 @@ impl Args {
                     entries: artifact_max_files,
                 },
                 git_max_size,
+                ssh_kex_algos,
+                ssh_hostkey_algos,
                 local_repositories,
             },
         })
@@ -273,6 +275,7 @@ mod tests {
         let parts = parse(&flags).unwrap().into_parts().unwrap();
         assert_eq!(parts.concurrent, 20);
         assert_eq!(parts.storage.algorithm, Algorithm::Blake3);
+        assert_eq!(parts.settings.ssh_kex_algos, ["curve25519-sha256", "ecdh-sha2-nistp256"]);
         assert_eq!(parts.storage.retention.ttl, Duration::from_hours(1));
     }
 

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use api::conditions::STORAGE_OPERATION_FAILED;
 use api::reason::{
-    ARCHIVE_OPERATION_FAILED, COPY_FAILURE, DIRECTORY_CREATION_FAILED, EMPTY_GIT_REPOSITORY,
-    GIT_OPERATION_FAILED, ILLEGAL_PATH, SOURCE_IGNORE_ERROR, STAT_OPERATION_FAILED,
+    ARCHIVE_OPERATION_FAILED, AUTHENTICATION_FAILED, COPY_FAILURE, DIRECTORY_CREATION_FAILED,
+    EMPTY_GIT_REPOSITORY, GIT_OPERATION_FAILED, ILLEGAL_PATH, SOURCE_IGNORE_ERROR,
+    STAT_OPERATION_FAILED,
 };
 use api::source::{Artifact, GitRepository, GitRepositoryInclude, GitRepositorySpec};
 use common::stop::{OrStop as _, Stop, chain};
-use git::{CheckoutOptions, Reference, Remote, WorkTree};
+use git::{CheckoutOptions, Reference, Remote, SshError, WorkTree};
 use kube::ResourceExt as _;
 use tempfile::TempDir;
 
@@ -30,6 +31,8 @@ pub(crate) struct Upstream {
     place: Place,
     reference: Reference,
     options: CheckoutOptions,
+    /// Namespace and name of the Secret with the credentials.
+    secret: Option<String>,
 }
 
 /// Where the content of a GitRepository comes from.
@@ -78,7 +81,7 @@ impl Scratch {
 
 impl Upstream {
     /// Returns what a spec asks for of a repository.
-    pub(crate) fn new(place: Place, spec: &GitRepositorySpec) -> Self {
+    pub(crate) fn new(place: Place, spec: &GitRepositorySpec, secret: Option<String>) -> Self {
         let reference = spec.reference.clone().unwrap_or_default();
         let reference = Reference {
             branch: reference.branch,
@@ -90,7 +93,7 @@ impl Upstream {
         let sparse = spec.sparse_checkout.iter().flatten();
         let sparse = sparse.map(|dir| dir.strip_prefix("./").unwrap_or(dir).to_owned()).collect();
         let submodules = spec.recurse_submodules.unwrap_or_default();
-        Self { place, reference, options: CheckoutOptions { sparse, submodules } }
+        Self { place, reference, options: CheckoutOptions { sparse, submodules }, secret }
     }
 
     /// Returns the revision that is there now, without fetching it.
@@ -99,7 +102,7 @@ impl Upstream {
             Place::Remote(remote) => remote.resolve(&self.reference).await,
             Place::WorkTree(tree) => tree.resolve(&self.reference).await,
         };
-        Ok(resolved.map_err(|error| failed(&error))?.revision.to_string())
+        Ok(resolved.map_err(|error| self.failed(&error))?.revision.to_string())
     }
 
     /// Writes the content into the working tree of a directory.
@@ -115,32 +118,41 @@ impl Upstream {
             }
             Place::WorkTree(tree) => tree.checkout(reference, options, &into).await,
         };
-        let checkout = checkout.map_err(|error| failed(&error))?;
+        let checkout = checkout.map_err(|error| self.failed(&error))?;
         Ok(Checkout {
             revision: checkout.revision.to_string(),
             subject: shorten(checkout.commit.subject()),
             commit: checkout.revision.commit,
         })
     }
-}
 
-/// Source: `reconcileSource`, source-controller 1.9.1,
-/// `internal/controller/gitrepository_controller.go`.
-fn failed(error: &git::Error) -> Stop {
-    match error {
-        git::Error::EmptyRepository { .. } => {
-            Stop::retry(EMPTY_GIT_REPOSITORY, "git repository is empty")
-        }
-        git::Error::SparseDirectoryNotFound { directory } => {
-            let message = format!(
-                "failed to sparse checkout directories : sparse checkout dir '{directory}' does \
-                 not exist in repository"
-            );
-            Stop::retry(GIT_OPERATION_FAILED, message)
-        }
-        error => {
-            let message = format!("failed to checkout and determine revision: {}", chain(error));
-            Stop::retry(GIT_OPERATION_FAILED, message)
+    /// Source: `reconcileSource`, source-controller 1.9.1,
+    /// `internal/controller/gitrepository_controller.go`.
+    fn failed(&self, error: &git::Error) -> Stop {
+        match error {
+            git::Error::EmptyRepository { .. } => {
+                Stop::retry(EMPTY_GIT_REPOSITORY, "git repository is empty")
+            }
+            git::Error::SparseDirectoryNotFound { directory } => {
+                let message = format!(
+                    "failed to sparse checkout directories : sparse checkout dir '{directory}' \
+                     does not exist in repository"
+                );
+                Stop::retry(GIT_OPERATION_FAILED, message)
+            }
+            git::Error::Ssh { source: SshError::EncryptedKey, .. } => {
+                let secret = self.secret.as_deref().unwrap_or_default();
+                let message = format!(
+                    "SSH identity key is encrypted but no 'password' field was provided in the \
+                     secret '{secret}'"
+                );
+                Stop::retry(AUTHENTICATION_FAILED, message)
+            }
+            error => {
+                let text = chain(error);
+                let message = format!("failed to checkout and determine revision: {text}");
+                Stop::retry(GIT_OPERATION_FAILED, message)
+            }
         }
     }
 }

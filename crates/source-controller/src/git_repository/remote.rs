@@ -7,7 +7,7 @@ use api::reason::{
 };
 use api::source::GitRepository;
 use common::stop::{OrStop as _, Stop};
-use git::{Auth, Proxy, Remote, WorkTree};
+use git::{Auth, Proxy, Remote, SshAuth, WorkTree};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
@@ -108,7 +108,7 @@ impl Context {
         if let Some(path) = self.settings.local_repositories.get(&spec.url) {
             let mut tree = WorkTree::open(path).or_retry(GIT_OPERATION_FAILED)?;
             tree.options.timeout = spec.timeout();
-            return Ok(Upstream::new(Place::WorkTree(Box::new(tree)), spec));
+            return Ok(Upstream::new(Place::WorkTree(Box::new(tree)), spec, None));
         }
         let proxy = match &spec.proxy_secret_ref {
             Some(reference) => {
@@ -141,9 +141,12 @@ impl Context {
         })?;
         remote.proxy = proxy;
         remote.options.timeout = spec.timeout();
+        remote.options.kex_algorithms.clone_from(&self.settings.ssh_kex_algos);
+        remote.options.host_key_algorithms.clone_from(&self.settings.ssh_hostkey_algos);
         remote.options.limits.pack_bytes = self.settings.git_max_size;
         remote.options.limits.checkout_bytes = self.settings.git_max_size;
-        Ok(Upstream::new(Place::Remote(Box::new(remote)), spec))
+        let secret = credentials.map(|it| format!("{}/{}", it.namespace, it.name));
+        Ok(Upstream::new(Place::Remote(Box::new(remote)), spec, secret))
     }
 
     /// Reads a Secret beside a GitRepository.
@@ -177,8 +180,12 @@ fn failed(message: String) -> Stop {
 
 /// Gives a remote the credentials that its scheme takes.
 fn authenticate(remote: &mut Remote, credentials: Option<&Credentials>) -> Result<(), SecretError> {
-    let Some(credentials) = credentials else { return Ok(()) };
     let url = remote.url().clone();
+    if url.scheme() == "ssh" {
+        remote.auth = Auth::Ssh(ssh(credentials)?);
+        return Ok(());
+    }
+    let Some(credentials) = credentials else { return Ok(()) };
     let ca = credentials.bytes("ca.crt").or_else(|| credentials.bytes("caFile"));
     remote.tls.ca = ca.map(|pem| tls::Authorities { pem: pem.to_owned(), with_system: true });
     if let (Some(certificates), Some(key)) =
@@ -193,6 +200,20 @@ fn authenticate(remote: &mut Remote, credentials: Option<&Credentials>) -> Resul
         basic(&url, credentials)?
     };
     Ok(())
+}
+
+/// Returns the private key, without which there is no way in over SSH.
+fn ssh(credentials: Option<&Credentials>) -> Result<SshAuth, SecretError> {
+    let missing = |problem| SecretError::Auth { scheme: "ssh".to_owned(), problem };
+    let no_identity = || missing("'identity' is required");
+    let credentials = credentials.ok_or_else(no_identity)?;
+    Ok(SshAuth {
+        identity: credentials.secret("identity")?.ok_or_else(no_identity)?,
+        passphrase: credentials.secret("password")?,
+        known_hosts: credentials
+            .text("known_hosts")?
+            .ok_or_else(|| missing("'known_hosts' is required"))?,
+    })
 }
 
 /// Returns user name and password; what the Secret lacks may be in the URL.
@@ -292,6 +313,23 @@ mod tests {
         let data = [("bearerToken", "t"), ("username", "me"), ("password", "s")];
         let remote = authenticated("https://example.com/x", &data).unwrap();
         assert!(matches!(&remote.auth, Auth::Bearer(token) if token.expose_secret() == "t"));
+    }
+
+    #[test]
+    fn needs_a_key_and_known_hosts_for_ssh() {
+        let url = "ssh://git@example.com/x";
+        let data = [("identity", "key"), ("known_hosts", "hosts"), ("password", "phrase")];
+        let remote = authenticated(url, &data).unwrap();
+        let Auth::Ssh(ssh) = remote.auth else { panic!("{:?}", remote.auth) };
+        assert_eq!(ssh.identity.expose_secret(), "key");
+        assert_eq!(ssh.known_hosts, "hosts");
+        assert_eq!(ssh.passphrase.unwrap().expose_secret(), "phrase");
+        for (data, problem) in [(&data[1..], "'identity'"), (&data[..1], "'known_hosts'")] {
+            let error = authenticated(url, data).unwrap_err();
+            assert_eq!(error, format!("invalid 'ssh' auth option: {problem} is required"));
+        }
+        let mut remote = Remote::new(url).unwrap();
+        assert!(authenticate(&mut remote, None).is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// How long a test waits for what should happen at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct World {
     pub(crate) cluster: testkit::cluster::Cluster,
@@ -262,6 +262,19 @@ impl World {
         }
     }
 
+    /// Waits until the metrics are as described. Nothing tells when they change.
+    pub(crate) async fn until_metrics(&self, what: &str, are_so: impl Fn(&str) -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let text = self.metrics.to_text().unwrap();
+            if are_so(&text) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "metrics are not {what}: {text}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Returns where the file of an artifact is.
     pub(crate) fn place(&self, artifact: &Artifact) -> PathBuf {
         self.storage.path().join(&artifact.path)
@@ -285,7 +298,8 @@ impl Repo {
     /// Commits a file, and returns the hash of the commit.
     pub(crate) fn commit_file(&self, path: &str, content: &str) -> String {
         self.0.write(path, content).unwrap();
-        self.0.commit(&format!("Change {path} to {content}")).unwrap()
+        let subject: String = content.chars().take(40).collect();
+        self.0.commit(&format!("Change {path} to {subject}")).unwrap()
     }
 
     /// Commits the file that a test is not about, and returns the revision of `master`.
