@@ -22,6 +22,7 @@ use redact::RedactedUrl;
 
 use crate::{
     Commit, Error, Remote, RemoteRef,
+    complaints::Complaints,
     operation::Operation,
     resolve::Source,
     store::{Inbox, Store},
@@ -87,10 +88,11 @@ impl<'a> Connection<'a> {
         let session = self.session()?;
         let version = session.handshake.server_protocol_version;
         let depth_one = std::num::NonZeroU32::MIN;
+        let complaints = Complaints::default();
         let outcome = protocol::fetch(
             &mut Wants { request, version },
             |pack, _, _| inbox.receive(pack, &limits, operation).map(|()| true),
-            Discard,
+            complaints.clone(),
             &operation.interrupt,
             Context {
                 handshake: &mut session.handshake,
@@ -112,7 +114,10 @@ impl<'a> Connection<'a> {
         if outcome.is_err() || self.is_spent(version) {
             self.session = None;
         }
-        outcome.map_err(|source| self.misunderstood(source))?;
+        outcome.map_err(|source| match (self.misunderstood(source), complaints.take()) {
+            (Error::Protocol { url, .. }, Some(message)) => Error::Refused { url, message },
+            (err, _) => err,
+        })?;
         inbox.into_store()
     }
 

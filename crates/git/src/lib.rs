@@ -24,6 +24,7 @@
 //! future is dropped.
 
 mod checkout;
+mod complaints;
 mod connection;
 mod error;
 mod known_hosts;

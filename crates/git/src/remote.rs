@@ -1,6 +1,6 @@
 //! A remote repository and how to reach it.
 
-use std::{path::Path, path::PathBuf, time::Duration};
+use std::{path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use redact::RedactedUrl;
 use secrecy::SecretString;
@@ -11,6 +11,8 @@ use crate::{
     connection::Connection,
     operation,
     resolve::{self, Source as _},
+    submodule::Origin,
+    worktree::local::Local,
 };
 
 /// A remote repository, and how to reach it.
@@ -84,7 +86,7 @@ pub struct Options {
     pub host_key_algorithms: Vec<String>,
     /// Key exchange algorithms to offer over ssh, most wanted first; the usual ones if empty.
     pub kex_algorithms: Vec<String>,
-    /// Whether `file://` URLs are read, which takes the `git` program.
+    /// Whether `file://` URLs are read.
     ///
     /// Whoever can choose the URL could then read every repository on the machine.
     pub allow_file: bool,
@@ -168,6 +170,22 @@ impl Remote {
         RedactedUrl::from(&self.url)
     }
 
+    /// Opens the repository of a `file://` URL, if it is one and that is allowed.
+    pub(crate) fn local(&self) -> Result<Option<Local>, Error> {
+        if self.url.scheme() != "file" {
+            return Ok(None);
+        }
+        let url = self.redacted_url();
+        if !self.options.allow_file {
+            return Err(Error::InvalidUrl { url, reason: "file:// is not allowed".to_owned() });
+        }
+        let path = self.url.to_file_path().map_err(|()| Error::InvalidUrl {
+            url: url.clone(),
+            reason: "not a path".to_owned(),
+        })?;
+        Local::open(&path)?.map(Some).ok_or(Error::RepositoryNotFound { url })
+    }
+
     /// Puts a user name and password into the URL.
     pub(crate) fn set_user(&mut self, user: &str, password: Option<&str>) {
         // Both fail only for URLs without a host, which have no user either.
@@ -189,9 +207,11 @@ impl Remote {
         let remote = self.clone();
         let prefixes: Vec<String> = prefixes.iter().map(|&prefix| prefix.to_owned()).collect();
         operation::run(self.redacted_url(), self.options.timeout, move |operation| {
-            let mut connection = Connection::new(&remote, operation)?;
             let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
-            connection.list(&prefixes)
+            match remote.local()? {
+                Some(mut local) => local.list(&prefixes),
+                None => Connection::new(&remote, operation)?.list(&prefixes),
+            }
         })
         .await
     }
@@ -210,6 +230,9 @@ impl Remote {
     pub async fn resolve(&self, reference: &Reference) -> Result<Resolved, Error> {
         let (remote, reference) = (self.clone(), reference.clone());
         operation::run(self.redacted_url(), self.options.timeout, move |operation| {
+            if let Some(mut local) = remote.local()? {
+                return resolve::resolve(&mut local, reference.target());
+            }
             let mut connection = Connection::new(&remote, operation)?;
             resolve::resolve(&mut connection, reference.target())
         })
@@ -235,8 +258,15 @@ impl Remote {
         let (remote, reference) = (self.clone(), reference.clone());
         let (options, into) = (options.clone(), into.to_owned());
         operation::run(self.redacted_url(), self.options.timeout, move |operation| {
+            let target = reference.target();
+            if let Some(mut local) = remote.local()? {
+                let limits = remote.options.limits;
+                let remote = Box::new(remote);
+                let origin = Origin::Remote { remote, operation: Arc::clone(operation) };
+                return local.checkout(target, &origin, &options, &limits, operation, &into);
+            }
             let mut connection = Connection::new(&remote, operation)?;
-            checkout::checkout(&mut connection, reference.target(), &options, &into)
+            checkout::checkout(&mut connection, target, &options, &into)
         })
         .await
     }

@@ -111,7 +111,10 @@ impl Origin {
             Self::Remote { remote, operation } => {
                 let remote = Box::new(remote_of(remote, &module.url)?);
                 let operation = operation.with_url(remote.redacted_url());
-                let store = fetch_any_commit(&mut Connection::new(&remote, &operation)?, commit)?;
+                let store = match remote.local()? {
+                    Some(local) => local.store,
+                    None => fetch_any_commit(&mut Connection::new(&remote, &operation)?, commit)?,
+                };
                 Ok((Self::Remote { remote, operation }, store))
             }
             Self::Local { git_dir, operation } => {

@@ -1,6 +1,6 @@
 //! A local folder that stands in for a remote repository.
 
-mod local;
+pub(crate) mod local;
 mod snapshot;
 
 use std::{
@@ -11,8 +11,7 @@ use std::{
 use redact::RedactedUrl;
 
 use crate::{
-    Checkout, CheckoutOptions, Commit, Error, Options, Pointer, Reference, RemoteRef, Resolved,
-    Revision, Tag, checkout,
+    Checkout, CheckoutOptions, Error, Options, Pointer, Reference, RemoteRef, Resolved, Revision,
     operation::{self, Operation},
     reference::Target,
     resolve::{self, Source as _},
@@ -122,16 +121,9 @@ impl WorkTree {
                 return Ok(Checkout { revision, commit, tag: None, files });
             }
             let mut local = tree.require(local)?;
-            let found = resolve::find(&mut local, target)?;
-            local.check_reachable(&found, target)?;
-            let tag = found.tag.map(|id| Tag::read(&local.store, id)).transpose()?;
-            let (commit, root) = Commit::read(&local.store, found.commit)?;
             let git_dir = local.repository.common_dir().to_owned();
             let origin = Origin::Local { git_dir, operation: Arc::clone(operation) };
-            let limits = &tree.options.limits;
-            let files =
-                checkout::write(&local.store, root, &origin, &options, limits, operation, &into)?;
-            Ok(Checkout { revision: found.revision(), commit, tag, files })
+            local.checkout(target, &origin, &options, &tree.options.limits, operation, &into)
         })
         .await
     }

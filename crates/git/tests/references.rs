@@ -3,9 +3,11 @@
 #[path = "support/world.rs"]
 mod world;
 
+use std::path::PathBuf;
+
 use git::{Error, Pointer, Reference, Remote};
 use testkit::git_server::GitServer;
-use world::World;
+use world::{Node, World};
 
 #[tokio::test]
 async fn checks_out_a_branch_as_git_does() {
@@ -25,6 +27,23 @@ async fn checks_out_a_branch_as_git_does() {
         assert_eq!(tree, world.cloned(&repository, &format!("origin/{branch}")));
         assert_eq!(checkout.tag, None);
     }
+}
+
+#[tokio::test]
+async fn writes_files_as_they_are_stored() {
+    let world = World::new();
+    let repository = world.empty("fleet");
+    repository.write(".gitattributes", "*.txt text eol=crlf ident\n").unwrap();
+    repository.write("x.txt", "$Id$\n").unwrap();
+    repository.commit("Ask for conversions").unwrap();
+    let server = GitServer::start(&world.root()).await.unwrap();
+
+    let (_, tree) = world.checkout(&server.url("fleet"), Reference::default()).await.unwrap();
+
+    // As Flux does, and unlike `git`.
+    let stored = Node::File { executable: false, content: b"$Id$\n".to_vec() };
+    assert_eq!(tree[&PathBuf::from("x.txt")], stored);
+    assert_ne!(world.cloned(&repository, "master"), tree);
 }
 
 #[tokio::test]

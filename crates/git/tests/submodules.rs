@@ -212,3 +212,43 @@ async fn takes_submodules_of_a_local_folder_as_they_are() {
     let error = checkout(Reference::commit(&head)).await.unwrap_err();
     assert!(matches!(error, Error::Submodule { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn reads_files_of_this_machine_only_when_told_to() {
+    let world = World::new();
+    let fleet = nested(&world).unwrap();
+    let url = format!("file://{}", fleet.path().display());
+    let mut remote = Remote::new(&url).unwrap();
+
+    let error =
+        world.checkout_with(&remote, &Reference::default(), &with_submodules()).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("invalid URL {url}: file:// is not allowed"));
+
+    remote.options.allow_file = true;
+    let (_, tree) =
+        world.checkout_with(&remote, &Reference::default(), &with_submodules()).await.unwrap();
+    assert_eq!(tree, cloned(&world, &fleet).unwrap());
+    assert_eq!(remote.list_refs(&["refs/heads/"]).await.unwrap().len(), 2);
+    let resolved = remote.resolve(&Reference::default()).await.unwrap();
+    assert_eq!(resolved.revision.commit, fleet.rev_parse("HEAD").unwrap());
+}
+
+#[tokio::test]
+async fn refuses_a_submodule_that_is_a_file_of_this_machine() {
+    let world = World::new();
+    let fleet = nested(&world).unwrap();
+    let lib = format!("file://{}", world.root().join("lib").display());
+    fleet.git(&["config", "-f", ".gitmodules", "submodule.vendor/lib.url", &lib]).unwrap();
+    fleet.commit("Reach out").unwrap();
+    let server = GitServer::start(&world.root()).await.unwrap();
+    let remote = Remote::new(&server.url("fleet")).unwrap();
+
+    let error =
+        world.checkout_with(&remote, &Reference::default(), &with_submodules()).await.unwrap_err();
+
+    assert!(
+        matches!(&error, Error::Submodule { source, .. }
+            if matches!(&**source, Error::InvalidUrl { .. })),
+        "{error:?}"
+    );
+}

@@ -6,26 +6,28 @@ use gix::{ObjectId, bstr::ByteSlice as _};
 use redact::RedactedUrl;
 
 use crate::{
-    Commit, Error, RemoteRef,
+    Checkout, CheckoutOptions, Commit, Error, Limits, RemoteRef, Tag, checkout,
+    operation::Operation,
     reference::Target,
-    resolve::{Found, Source},
+    resolve::{Found, Source, find},
     store::Store,
+    submodule::Origin,
 };
 
 /// A repository on this machine.
-pub(super) struct Local {
-    pub(super) repository: gix::Repository,
-    pub(super) store: Store,
+pub(crate) struct Local {
+    pub(crate) repository: gix::Repository,
+    pub(crate) store: Store,
     /// The full name of the branch that is checked out.
-    pub(super) checked_out: Option<String>,
+    pub(crate) checked_out: Option<String>,
     /// The commit that is checked out.
-    pub(super) head: Option<ObjectId>,
+    pub(crate) head: Option<ObjectId>,
     url: RedactedUrl,
 }
 
 impl Local {
     /// Opens the repository of a folder, if it has one.
-    pub(super) fn open(path: &Path) -> Result<Option<Self>, Error> {
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, Error> {
         if !path.join(".git").exists() && !path.join("objects").is_dir() {
             return Ok(None);
         }
@@ -57,8 +59,26 @@ impl Local {
         })
     }
 
+    /// Writes the files of a commit of the repository to a folder.
+    pub(crate) fn checkout(
+        &mut self,
+        target: Target<'_>,
+        origin: &Origin,
+        options: &CheckoutOptions,
+        limits: &Limits,
+        operation: &Operation,
+        into: &Path,
+    ) -> Result<Checkout, Error> {
+        let found = find(self, target)?;
+        self.check_reachable(&found, target)?;
+        let tag = found.tag.map(|id| Tag::read(&self.store, id)).transpose()?;
+        let (commit, tree) = Commit::read(&self.store, found.commit)?;
+        let files = checkout::write(&self.store, tree, origin, options, limits, operation, into)?;
+        Ok(Checkout { revision: found.revision(), commit, tag, files })
+    }
+
     /// Fails if a commit is not there, or not on the branch that it was asked for with.
-    pub(super) fn check_reachable(&self, found: &Found, target: Target<'_>) -> Result<(), Error> {
+    fn check_reachable(&self, found: &Found, target: Target<'_>) -> Result<(), Error> {
         let Target::Commit { branch, .. } = target else { return Ok(()) };
         let commit = found.commit;
         let missing = |place: String| Error::CommitNotFound { commit: commit.to_string(), place };
