@@ -1,6 +1,6 @@
 //! One conversation with a server: its references, and packs of its objects.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use gix::{
     ObjectId,
@@ -19,6 +19,7 @@ use gix::{
 };
 use gix_transport::client::blocking_io::Transport;
 use redact::RedactedUrl;
+use tracing::debug;
 
 use crate::{
     Commit, Error, Remote, RemoteRef,
@@ -87,8 +88,11 @@ impl<'a> Connection<'a> {
         let agent = self.agent();
         let session = self.session()?;
         let version = session.handshake.server_protocol_version;
+        // Servers without it, AWS CodeCommit among them, send all that there is.
+        let history = request.history || !supports_depth(&session.handshake);
         let depth_one = std::num::NonZeroU32::MIN;
         let complaints = Complaints::default();
+        let started = Instant::now();
         let outcome = protocol::fetch(
             &mut Wants { request, version },
             |pack, _, _| inbox.receive(pack, &limits, operation).map(|()| true),
@@ -102,7 +106,7 @@ impl<'a> Connection<'a> {
             },
             Options {
                 shallow_file: inbox.shallow_file(),
-                shallow: &if request.history {
+                shallow: &if history {
                     Shallow::NoChange
                 } else {
                     Shallow::DepthAtRemote(depth_one)
@@ -118,6 +122,8 @@ impl<'a> Connection<'a> {
             (Error::Protocol { url, .. }, Some(message)) => Error::Refused { url, message },
             (err, _) => err,
         })?;
+        let elapsed_ms = started.elapsed().as_millis();
+        debug!(url = %operation.url, history, elapsed_ms, "received objects");
         inbox.into_store()
     }
 
@@ -166,6 +172,18 @@ impl<'a> Connection<'a> {
     }
 }
 
+/// Returns whether a server can send commits without their ancestors.
+fn supports_depth(handshake: &Handshake) -> bool {
+    let capabilities = &handshake.capabilities;
+    match handshake.server_protocol_version {
+        Protocol::V2 => capabilities
+            .capability("fetch")
+            .and_then(|fetch| fetch.supports("shallow"))
+            .unwrap_or(false),
+        Protocol::V0 | Protocol::V1 => capabilities.contains("shallow"),
+    }
+}
+
 /// Returns what the server said when it ended the conversation with an error of its own.
 fn words_of_the_server(source: &gix::Error) -> Option<String> {
     if let Some(said) = source.downcast_any_ref::<gix_transport::packetline::read::Error>() {
@@ -196,6 +214,7 @@ impl Source for Connection<'_> {
                 .invoke_blocking(&mut session.transport, &mut Discard, false)
                 .map_err(|source| self.misunderstood(source))?
         };
+        debug!(url = %self.operation.url, count = refs.len(), "listed references");
         // Prefixes are a wish: older servers send everything.
         let wanted = |name: &str| {
             prefixes.is_empty() || prefixes.iter().any(|prefix| name.starts_with(prefix))

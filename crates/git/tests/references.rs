@@ -326,3 +326,21 @@ async fn works_with_the_oldest_protocol() {
         assert_eq!(tree, world.cloned(&repository, revision), "{revision}");
     }
 }
+
+#[tokio::test]
+async fn takes_the_whole_history_where_the_server_sends_no_less() {
+    let world = World::new();
+    let repository = world.repository("fleet");
+    repository.commit("Later").unwrap();
+    let builder = GitServer::builder(&world.root()).without_depth();
+
+    for server in [
+        builder.clone().start().await.unwrap(),
+        builder.only_oldest_protocol().start().await.unwrap(),
+    ] {
+        let (_, tree) = world.checkout(&server.url("fleet"), Reference::default()).await.unwrap();
+
+        assert_eq!(tree, world.cloned(&repository, "master"));
+        assert!(server.requests().iter().all(|request| !request.body.contains("deepen 1")));
+    }
+}

@@ -54,6 +54,7 @@ pub struct Builder {
     behavior: Behavior,
     only_oldest_protocol: bool,
     moved: Option<(String, String)>,
+    without_depth: bool,
 }
 
 /// What a server answers.
@@ -96,6 +97,7 @@ impl GitServer {
             behavior: Behavior::Serve,
             only_oldest_protocol: false,
             moved: None,
+            without_depth: false,
         }
     }
 
@@ -152,6 +154,12 @@ impl Builder {
     /// Speaks the oldest version of the protocol, as servers do that know no other.
     pub fn only_oldest_protocol(mut self) -> Self {
         self.only_oldest_protocol = true;
+        self
+    }
+
+    /// Does not offer to send commits without their ancestors.
+    pub fn without_depth(mut self) -> Self {
+        self.without_depth = true;
         self
     }
 
@@ -334,6 +342,12 @@ async fn backend(
             Some((name, value)) => response = response.header(name, value),
             None => break,
         }
+    }
+    if options.without_depth && method == Method::GET {
+        let mut offer = String::new();
+        stdout.read_to_string(&mut offer).await?;
+        // Another word of the same length, since the length stands before the line.
+        return Ok(response.body(Body::from(offer.replace("shallow", "unknown")))?);
     }
     let is_fetch = is_fetch(method, request);
     let (mut pipe, output) = tokio::io::duplex(64 << 10);
