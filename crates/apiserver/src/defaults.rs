@@ -1,29 +1,21 @@
-//! Defaults of built-in kinds, as far as somebody looks at them.
+//! What the server fills in.
 
 use serde_json::{Value, json};
 
 use crate::object::Object;
+use crate::rest::request::Call;
 
-/// Fills in what a user left out.
-pub(crate) fn fill(group: &str, kind: &str, object: &mut Value) {
-    if let ("", "Namespace") = (group, kind) {
-        namespace(object);
+/// Fills in what a user left out: defaults of built-in kinds, of the schema of custom ones.
+pub(crate) fn fill(call: &Call, object: &mut Value) {
+    let resource = &call.resource;
+    if let Some(version) = resource.version(&call.version) {
+        let schema = version.schema.typed();
+        // What belongs to another subresource was taken out; its empty structures come back.
+        smd::prune::round_trip(schema, object);
+        smd::defaults::fill(schema, object);
     }
-}
-
-fn namespace(object: &mut Value) {
-    let name = object.name().to_owned();
-    let labels = object.meta_mut().entry("labels").or_insert_with(|| json!({}));
-    labels["kubernetes.io/metadata.name"] = name.into();
-    if object.get("spec").is_none_or(|spec| !spec.is_object()) {
-        object["spec"] = json!({});
-    }
-    if !object.is_terminating() {
+    if resource.is("", "namespaces") && !object.is_terminating() {
         set(&mut object["spec"], "finalizers", json!(["kubernetes"]));
-        if object.get("status").is_none_or(|status| !status.is_object()) {
-            object["status"] = json!({});
-        }
-        set(&mut object["status"], "phase", "Active".into());
     }
 }
 

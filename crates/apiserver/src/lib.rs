@@ -20,7 +20,6 @@ mod openapi;
 mod protobuf;
 mod registry;
 mod rest;
-#[expect(clippy::unnecessary_wraps, reason = "nothing is checked against a schema yet")]
 mod schema;
 mod selector;
 mod serve;

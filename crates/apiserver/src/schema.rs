@@ -1,6 +1,7 @@
 //! What is known of the shape of a kind's objects.
 
 use serde_json::Value;
+use smd::strategic::{self, StrategicError};
 
 use crate::rest::request::Call;
 use crate::status::ApiError;
@@ -106,10 +107,16 @@ fn strict_error(call: &Call, sent: &Value, problems: &str) -> ApiError {
 
 /// Applies a strategic merge patch.
 pub(crate) fn strategic_merge(
-    _call: &Call,
+    call: &Call,
     object: &mut Value,
     patch: &Value,
 ) -> Result<(), ApiError> {
-    smd::json_merge::merge(object, patch);
-    Ok(())
+    let Some(version) = call.resource.version(&call.version) else { return Ok(()) };
+    strategic::merge(version.schema.typed(), object, patch).map_err(|error| match error {
+        StrategicError::MixedList => ApiError::unprocessable(error.to_string()),
+        StrategicError::NotAnObject | StrategicError::BadList(_) | StrategicError::NotRetained => {
+            ApiError::bad_request(error.to_string())
+        }
+        _ => ApiError::unclassified(error.to_string()),
+    })
 }

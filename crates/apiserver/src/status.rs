@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use smd::validate::FieldError;
 
 /// A refused request: becomes the HTTP status and the `Status` body of the answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,6 +76,13 @@ impl Cause {
 /// Returns a value as Go's field errors print it: quoted strings, compact JSON otherwise.
 fn shown(value: &Value) -> String {
     value.to_string()
+}
+
+impl From<FieldError> for Cause {
+    fn from(error: FieldError) -> Self {
+        let FieldError { reason, field, message } = error;
+        Self { reason, message, field }
+    }
 }
 
 impl ApiError {

@@ -207,7 +207,6 @@ async fn recreates_immutable_objects_only_with_force() {
 }
 
 #[tokio::test]
-#[ignore = "the embedded API does not track managers yet"]
 async fn removes_fields_that_kubectl_has_set() {
     let cluster = recorded();
     let namespace = cluster.namespace("apply").await;

@@ -11,18 +11,20 @@
 //! | [`fields`] | sets of fields and their `fieldsV1` form |
 //! | [`typed`] | merge, compare, field set of an object |
 //! | [`managed`] | server-side apply, update tracking, `metadata.managedFields` |
-//! | [`json_merge`] | the patch of that name |
+//! | [`strategic`], [`json_merge`] | the patches of those names |
 //! | [`validate`] | errors in the words of the API server |
-//! | [`prune`] | what the server drops |
+//! | [`prune`], [`defaults`] | what the server drops and what it fills in |
 //!
 //! What needs storage or other objects (uniqueness, immutability, references) stays in the server.
 
+pub mod defaults;
 pub mod fields;
 pub mod json_merge;
 pub mod managed;
 pub mod path;
 pub mod prune;
 pub mod schema;
+pub mod strategic;
 pub mod typed;
 pub mod validate;
 pub mod value;

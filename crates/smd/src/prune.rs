@@ -59,7 +59,8 @@ fn join(path: &str, name: &str) -> String {
 }
 
 /// Makes of an object of a built-in kind what its way through the Go types of the API makes of it:
-/// nulls, empty lists and empty maps go, structures that are no pointers come. Other objects stay
+/// nulls, empty lists and empty maps go; structures that are no pointers come, and zeros of fields
+/// that are never left out. Other objects stay
 /// as they are.
 pub fn round_trip(schema: &Schema, object: &mut Value) {
     if schema.is_builtin()
@@ -91,8 +92,12 @@ fn zero(node: &Node) -> Map<String, Value> {
 
 fn structure(node: &Node, map: &mut Map<String, Value>) {
     for (name, link) in &node.fields {
-        if link.structure && map.get(name).is_none_or(Value::is_null) {
+        let is_unset = map.get(name).is_none_or(Value::is_null);
+        if is_unset && link.structure {
             map.insert(name.clone(), Value::Object(Map::new()));
+        } else if is_unset && node.required.contains(name) {
+            // Fields that Go never leaves out have the zero of their type.
+            map.extend(link.default.clone().map(|zero| (name.clone(), zero)));
         }
     }
     map.retain(|name, value| {

@@ -1,7 +1,6 @@
 //! The shape of a kind's objects: from the schema of a CustomResourceDefinition, or built in.
 
 mod builtin;
-#[expect(dead_code, reason = "what validation reads")]
 mod node;
 mod openapi;
 mod structural;
@@ -12,8 +11,12 @@ use serde_json::Value;
 
 use crate::validate::FieldError;
 
+#[cfg(test)]
+pub(crate) use builtin::definition;
 pub use builtin::{ORIGIN, kinds};
-pub(crate) use node::{Atom, Kind, Link, List, ListType, MapType, Node, Scalar, Type, Values};
+pub(crate) use node::{
+    Atom, Checks, Kind, Link, List, ListType, MapType, Node, Scalar, Type, Values,
+};
 
 /// Shape of the objects of one version of one kind. Clones share their content.
 #[derive(Debug, Clone)]

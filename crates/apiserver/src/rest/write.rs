@@ -16,7 +16,7 @@ use crate::rest::request::Call;
 use crate::server::Cluster;
 use crate::status::{ApiError, Cause};
 use crate::storage::{Entry, Key, Transaction};
-use crate::{admission, clock, crd, names, strategy};
+use crate::{admission, clock, crd, defaults, names, strategy};
 
 /// Fields of the metadata that only the server writes.
 const SERVER_OWNED: [&str; 5] =
@@ -95,8 +95,9 @@ pub(crate) fn prepare_create(
     {
         object.shift_remove("status");
     }
+    defaults::fill(call, object);
     admission::complete(cluster, call, object, None)?;
-    strategy::admit(cluster, call, object, None)
+    strategy::validate(call, object, None)
 }
 
 /// Merges what the client sent with what only the server writes, and checks the result.
@@ -145,8 +146,9 @@ pub(crate) fn prepare_update(
             }
         }
     }
+    defaults::fill(call, object);
     admission::complete(cluster, call, object, Some(old))?;
-    strategy::admit(cluster, call, object, Some(old))?;
+    strategy::validate(call, object, Some(old))?;
     if (resource.generation || resource.custom) && spec_changed(call, object, old) {
         let generation = old.generation().unwrap_or(1) + 1;
         object.meta_mut().insert("generation".into(), generation.into());

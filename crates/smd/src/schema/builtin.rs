@@ -51,9 +51,10 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 });
 
 /// Returns the definition with that name.
-pub(super) fn definition(name: &str) -> Option<&'static Node> {
-    let definition = TABLE.definitions.get(name)?;
-    Some(definition.node.get_or_init(|| parse(definition.text)))
+pub(crate) fn definition(name: &str) -> Option<&'static Node> {
+    let (name, definition) = TABLE.definitions.get_key_value(name)?;
+    let parsed = || Node { name, ..parse(definition.text) };
+    Some(definition.node.get_or_init(parsed))
 }
 
 /// Returns the definition of a kind.

@@ -49,6 +49,8 @@ pub(crate) enum Values {
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a keyword of its own")]
 pub(crate) struct Node {
+    /// Name of a definition of the built-in table, else empty.
+    pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) format: Option<String>,
     pub(crate) nullable: bool,
@@ -65,8 +67,6 @@ pub(crate) struct Node {
     pub(crate) list: List,
     pub(crate) map_atomic: bool,
     pub(crate) checks: Option<Box<Checks>>,
-    /// `x-kubernetes-validations`, as they stand in the schema.
-    pub(crate) rules: Vec<Value>,
 }
 
 /// Checks of values, beyond their type.

@@ -56,11 +56,6 @@ fn read(schema: &Value, deduce: bool) -> Node {
         list: list(map),
         map_atomic: text(map, "x-kubernetes-map-type").as_deref() == Some("atomic"),
         checks: checks(map),
-        rules: map
-            .get("x-kubernetes-validations")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default(),
         ..Node::default()
     };
     if let Some(Value::Object(properties)) = map.get("properties") {

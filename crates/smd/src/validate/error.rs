@@ -25,6 +25,14 @@ impl FieldError {
         Self { reason, field: field.to_owned(), message }
     }
 
+    /// Returns the same error of a field below another one.
+    #[must_use]
+    pub fn below(mut self, path: &str) -> Self {
+        self.field =
+            if self.field.is_empty() { path.to_owned() } else { format!("{path}.{}", self.field) };
+        self
+    }
+
     /// Returns an error for a field that has to be given.
     pub fn required(field: &str, detail: &str) -> Self {
         Self::new("FieldValueRequired", field, "Required value".to_owned(), detail)
