@@ -48,11 +48,13 @@ pub struct Change {
     pub health: Option<Health>,
     /// Whether the object deletes itself when it is done, as a Job with a time to live does.
     pub is_ephemeral: bool,
+    /// The fields that were left out because the kind does not have them, e.g. `spec.replica`.
+    pub dropped: Vec<String>,
 }
 
 impl Change {
     pub(crate) fn new(subject: Subject, action: Action) -> Self {
-        Self { subject, action, health: None, is_ephemeral: false }
+        Self { subject, action, health: None, is_ephemeral: false, dropped: Vec::new() }
     }
 }
 
@@ -87,6 +89,17 @@ impl ChangeSet {
     pub fn lines(&self, actions: &[Action]) -> String {
         let shown = self.changes.iter().filter(|change| actions.contains(&change.action));
         shown.map(Change::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Returns a line for each written object of which fields were left out, e.g.
+    /// `Deployment/default/podinfo: spec.replica, spec.selecter`.
+    pub fn dropped(&self) -> String {
+        let written = |change: &&Change| {
+            matches!(change.action, Action::Created | Action::Configured)
+                && !change.dropped.is_empty()
+        };
+        let line = |change: &Change| format!("{}: {}", change.subject, change.dropped.join(", "));
+        self.changes.iter().filter(written).map(line).collect::<Vec<_>>().join("\n")
     }
 }
 

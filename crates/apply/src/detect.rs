@@ -1,7 +1,11 @@
 //! Finds out what has to be done to an object, without writing anything.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::Value;
+use smd::Schema;
+use smd::prune::unknown_fields;
 
 use crate::change::{Action, Change};
 use crate::error::{Problem, api_message, api_reason, is_immutable, is_not_found};
@@ -11,6 +15,16 @@ use crate::mask::mask;
 use crate::object::{Subject, text};
 use crate::takeover::cleanup;
 use crate::target::Target;
+
+/// What was found out about an object.
+pub(crate) struct Detected<'a> {
+    /// The object as the API takes it.
+    pub(crate) object: Cow<'a, Value>,
+    /// The fields that had to go for that.
+    pub(crate) dropped: Vec<String>,
+    /// What has to be done.
+    pub(crate) plan: Plan,
+}
 
 /// What has to be done to an object.
 pub(crate) enum Plan {
@@ -24,7 +38,30 @@ pub(crate) enum Plan {
 
 impl Target {
     /// Makes a dry run of an object and compares the answer with the live object.
-    pub(crate) async fn detect(&self, object: &Value) -> Result<Plan, Problem> {
+    ///
+    /// Fields that a built-in kind does not have are left out when the API refuses them: users have
+    /// such manifests, because other tools drop the fields without a word.
+    pub(crate) async fn detect<'a>(&self, object: &'a Value) -> Result<Detected<'a>, Problem> {
+        let problem = match self.plan(object).await {
+            Ok(plan) => {
+                return Ok(Detected { object: Cow::Borrowed(object), dropped: Vec::new(), plan });
+            }
+            Err(problem) if problem.is_about_undeclared_fields() => problem,
+            Err(problem) => return Err(problem),
+        };
+        let subject = Subject::of(object);
+        let schema = Schema::builtin(subject.group(), subject.version(), &subject.kind);
+        let Some(schema) = schema else { return Err(problem) };
+        let mut declared = object.clone();
+        let dropped = unknown_fields(&schema, &mut declared);
+        if dropped.is_empty() {
+            return Err(problem);
+        }
+        let plan = self.plan(&declared).await?;
+        Ok(Detected { object: Cow::Owned(declared), dropped, plan })
+    }
+
+    async fn plan(&self, object: &Value) -> Result<Plan, Problem> {
         let subject = Subject::of(object);
         let skipped = || Ok(Plan::Keep(Change::new(subject.clone(), Action::Skipped)));
         if self.is_off_limits(object) {

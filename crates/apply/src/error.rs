@@ -54,6 +54,15 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// Says whether the API does not know a field of the object.
+    ///
+    /// Source: the text of structured-merge-diff 6, `typed/validate.go`.
+    pub(crate) fn is_about_undeclared_fields(&self) -> bool {
+        matches!(self, Self::DryRun { message, .. } if message.contains("field not declared in schema"))
+    }
+}
+
 fn parenthesized(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(" ({reason})") }
 }

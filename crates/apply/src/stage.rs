@@ -5,7 +5,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 
 use crate::change::{Action, Change, ChangeSet};
-use crate::detect::{Plan, dry_run_problem, settled};
+use crate::detect::{Detected, Plan, dry_run_problem, settled};
 use crate::error::{ApplyError, Failure, Problem, api_message};
 use crate::kinds::Kind;
 use crate::mask::mask;
@@ -62,19 +62,20 @@ impl Target {
     ) -> Result<(), Failure> {
         // Boxed: the future of a dry run is large, and there may be many of them.
         let detections: Vec<_> = objects.iter().map(|object| self.detect(object).boxed()).collect();
-        let plans: Vec<_> =
+        let results: Vec<_> =
             stream::iter(detections).buffered(self.options.concurrency.max(1)).collect().await;
-        let (plans, problems): (Vec<_>, Vec<_>) = plans.into_iter().partition(Result::is_ok);
+        let (detected, problems): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
         let problems: Vec<Problem> = problems.into_iter().filter_map(Result::err).collect();
         if !problems.is_empty() {
             return Err(Failure::Objects(problems));
         }
-        for (object, plan) in objects.iter().zip(plans.into_iter().filter_map(Result::ok)) {
-            let change = self.carry_out(object, plan).await;
-            let change = change.map_err(|problem| Failure::Objects(vec![problem]))?;
+        for Detected { object, dropped, plan } in detected.into_iter().filter_map(Result::ok) {
+            let change = self.carry_out(&object, plan).await;
+            let mut change = change.map_err(|problem| Failure::Objects(vec![problem]))?;
+            change.dropped = dropped;
             let is_written = matches!(change.action, Action::Created | Action::Configured);
             if stage == Stage::Definitions && is_written {
-                self.cluster.kinds().forget(text(object, "/spec/group"));
+                self.cluster.kinds().forget(text(&object, "/spec/group"));
             }
             changes.extend([change]);
         }

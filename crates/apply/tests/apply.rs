@@ -225,3 +225,23 @@ async fn removes_fields_that_kubectl_has_set() {
     let live = cluster.get("v1", "ConfigMap", &namespace, "a").await.unwrap();
     assert_eq!(live["data"], json!({"key": "1"}));
 }
+
+#[tokio::test]
+async fn leaves_out_fields_that_a_built_in_kind_does_not_have() {
+    let cluster = recorded();
+    let namespace = cluster.namespace("apply").await;
+    let target = cluster.target();
+    let mut object = config(&namespace, "a", "1");
+    object["spec"] = json!({"replicas": 1});
+    object["dta"] = json!({"key": "2"});
+    let set = prepare(&target, vec![object]).await;
+    let changes = target.apply(&set).await.unwrap();
+    assert_eq!(changes.dropped(), format!("ConfigMap/{namespace}/a: spec, dta"));
+    let live = cluster.get("v1", "ConfigMap", &namespace, "a").await.unwrap();
+    assert_eq!(live["data"], json!({"key": "1"}));
+    assert_eq!(live.get("dta"), None);
+
+    let again = target.apply(&set).await.unwrap();
+    assert_eq!(actions(&again), [Action::Unchanged]);
+    assert_eq!(again.dropped(), "");
+}

@@ -13,6 +13,7 @@ use common::fetch::FetchError;
 use common::finalizer;
 use common::stop::{Notice, OrStop as _, Stop, chain};
 use kube::runtime::controller::Action;
+use tracing::warn;
 
 use crate::build;
 use crate::context::Context;
@@ -142,6 +143,12 @@ async fn apply(
     if !lines.is_empty() {
         progress.speak_up();
         progress.event(Severity::Info, PROGRESSING, lines);
+    }
+    let dropped = changes.dropped();
+    if !dropped.is_empty() {
+        warn!(fields = dropped, "left out fields that the kinds do not have");
+        let message = format!("left out fields that the kinds do not have:\n{dropped}");
+        progress.event(Severity::Info, PROGRESSING, message);
     }
     Ok(changes)
 }
