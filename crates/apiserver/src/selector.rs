@@ -82,6 +82,38 @@ impl Field {
     }
 }
 
+/// Returns labels as text: `a=b,c=d`.
+pub(crate) fn label_text(labels: &Value) -> String {
+    let mut pairs: Vec<String> = labels
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
+    pairs.sort();
+    pairs.join(",")
+}
+
+/// Returns a label selector that an object holds as text: `app=web,tier in (a,b),!legacy`.
+pub(crate) fn selector_text(selector: &Value) -> String {
+    let mut terms = vec![label_text(&selector["matchLabels"])];
+    terms.retain(|term| !term.is_empty());
+    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+        let key = expression["key"].as_str().unwrap_or_default();
+        let values = expression["values"].as_array().into_iter().flatten();
+        let mut values: Vec<&str> = values.filter_map(Value::as_str).collect();
+        values.sort_unstable();
+        let values = values.join(",");
+        terms.push(match expression["operator"].as_str().unwrap_or_default() {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "DoesNotExist" => format!("!{key}"),
+            _ => key.to_owned(),
+        });
+    }
+    terms.join(",")
+}
+
 /// Returns the text at a dotted path, empty if absent.
 fn lookup(object: &Value, path: &str) -> String {
     let mut at = object;
@@ -269,5 +301,18 @@ mod tests {
         for selector in ["owner", "app=api", "!app", "app notin (web,api)", "tier>3", "a in (b)"] {
             assert!(!takes(selector), "{selector}");
         }
+    }
+
+    #[test]
+    fn writes_selectors() {
+        let given = json!({
+            "matchLabels": {"b": "2", "a": "1"},
+            "matchExpressions": [
+                {"key": "tier", "operator": "In", "values": ["y", "x"]},
+                {"key": "old", "operator": "DoesNotExist"},
+            ],
+        });
+        assert_eq!(selector_text(&given), "a=1,b=2,tier in (x,y),!old");
+        assert_eq!(selector_text(&json!({})), "");
     }
 }

@@ -10,6 +10,7 @@ use crate::registry::Scale;
 use crate::rest::request::Call;
 use crate::rest::update::{ATTEMPTS, MODIFIED, check_revision};
 use crate::rest::{Reply, write};
+use crate::selector::{label_text, selector_text};
 use crate::server::Cluster;
 use crate::status::ApiError;
 
@@ -71,10 +72,10 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
 
 /// Returns the `autoscaling/v1` Scale of an object.
 fn view(scale: &Scale, object: &Value) -> Value {
-    let selector = match &scale.selector {
-        Some(path) => get(object, path).clone(),
-        None => selector_text(&object["spec"]["selector"]).into(),
-    };
+    let selector = scale.selector.as_ref().map_or_else(
+        || own_selector(&object["spec"]["selector"]).into(),
+        |path| get(object, path).clone(),
+    );
     let mut status = json!({"replicas": number(get(object, &scale.status_replicas))});
     if selector.is_string() {
         status["selector"] = selector;
@@ -94,6 +95,12 @@ fn view(scale: &Scale, object: &Value) -> Value {
     })
 }
 
+/// Returns the selector of a built-in kind; that of the oldest one is a map of labels.
+fn own_selector(selector: &Value) -> String {
+    let is_plain = selector.get("matchLabels").or(selector.get("matchExpressions")).is_none();
+    if is_plain { label_text(selector) } else { selector_text(selector) }
+}
+
 fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or_default()
 }
@@ -111,17 +118,4 @@ fn set(object: &mut Value, path: &str, value: Value) {
         at = &mut at[part];
     }
     *at = value;
-}
-
-/// Returns a label selector as text: `app=web,tier in (a,b)`.
-fn selector_text(selector: &Value) -> String {
-    let labels = selector.get("matchLabels").unwrap_or(selector);
-    let mut terms: Vec<String> = labels
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)))
-        .collect();
-    terms.sort();
-    terms.join(",")
 }

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::format::{age, count, duration, items, name, number, or, selector_text, since};
+use super::format::{age, count, duration, items, name, number, or, since};
 use super::{AGE, Column, NAME, Printer, boolean, integer, text};
 use crate::object::Object;
+use crate::selector::selector_text;
 
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::object::Object;
+use crate::selector::{label_text, selector_text};
 
 /// Returns the cell for an object's age.
 pub(super) fn age(object: &Value) -> Value {
@@ -78,39 +79,8 @@ pub(super) fn name(object: &Value) -> Value {
 
 /// Returns labels as `a=b,c=d`, or `<none>`.
 pub(super) fn labels(value: &Value) -> String {
-    let text = pairs(value);
+    let text = label_text(value);
     if text.is_empty() { "<none>".to_owned() } else { text }
-}
-
-fn pairs(value: &Value) -> String {
-    let mut pairs: Vec<String> = value
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
-    pairs.sort();
-    pairs.join(",")
-}
-
-/// Returns a label selector as text: `app=web,tier in (a,b),!legacy`.
-pub(super) fn selector_text(selector: &Value) -> String {
-    let mut terms = vec![pairs(&selector["matchLabels"])];
-    terms.retain(|term| !term.is_empty());
-    for expression in items(&selector["matchExpressions"]) {
-        let key = expression["key"].as_str().unwrap_or_default();
-        let mut values: Vec<&str> =
-            items(&expression["values"]).iter().filter_map(Value::as_str).collect();
-        values.sort_unstable();
-        let values = values.join(",");
-        terms.push(match expression["operator"].as_str().unwrap_or_default() {
-            "In" => format!("{key} in ({values})"),
-            "NotIn" => format!("{key} notin ({values})"),
-            "DoesNotExist" => format!("!{key}"),
-            _ => key.to_owned(),
-        });
-    }
-    terms.join(",")
 }
 
 /// Returns a label selector as text, or `<none>`.
@@ -142,7 +112,6 @@ pub(super) fn first_of(texts: &[String], most: usize, none: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn writes_durations_as_kubectl_does() {
@@ -162,19 +131,6 @@ mod tests {
         ] {
             assert_eq!(duration(seconds), text);
         }
-    }
-
-    #[test]
-    fn writes_selectors() {
-        let given = json!({
-            "matchLabels": {"b": "2", "a": "1"},
-            "matchExpressions": [
-                {"key": "tier", "operator": "In", "values": ["y", "x"]},
-                {"key": "old", "operator": "DoesNotExist"},
-            ],
-        });
-        assert_eq!(selector(&given), "a=1,b=2,tier in (x,y),!old");
-        assert_eq!(selector(&json!({})), "<none>");
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::format::{
-    age, containers, count, duration, items, labels, name, number, or, parse, selector,
-    selector_text, since,
+    age, containers, count, duration, items, labels, name, number, or, parse, selector, since,
 };
 use super::{AGE, Column, NAME, Printer, boolean, integer, text};
 use crate::object::Object;
+use crate::selector::selector_text;
 
 const CONTAINERS: Column = text("Containers").wide();
 const IMAGES: Column = text("Images").wide();

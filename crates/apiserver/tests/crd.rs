@@ -1,0 +1,199 @@
+//! Custom kinds: served as declared, with their subresources, until the definition goes.
+
+#[path = "support/cluster.rs"]
+mod support;
+
+use k8s_openapi::api::autoscaling::v1::Scale;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
+};
+use kube::discovery::Discovery;
+use kube::runtime::{conditions, wait::await_condition};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use support::{client, create, refusal};
+
+/// Returns a definition with two versions: `v1` is stored, `v1alpha1` is deprecated.
+fn widgets() -> Value {
+    let schema = json!({"openAPIV3Schema": {
+        "type": "object",
+        "properties": {
+            "spec": {"type": "object", "properties": {
+                "size": {"type": "integer"}, "selector": {"type": "string"}}},
+            "status": {"type": "object", "properties": {
+                "size": {"type": "integer"}, "selector": {"type": "string"}}},
+        },
+    }});
+    let subresources = json!({
+        "status": {},
+        "scale": {
+            "specReplicasPath": ".spec.size",
+            "statusReplicasPath": ".status.size",
+            "labelSelectorPath": ".status.selector",
+        },
+    });
+    let version = |name: &str, storage: bool| {
+        json!({
+            "name": name, "served": true, "storage": storage, "deprecated": !storage,
+            "schema": schema, "subresources": subresources,
+            "selectableFields": [{"jsonPath": ".spec.size"}],
+        })
+    };
+    json!({
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"},
+            "scope": "Namespaced",
+            "versions": [version("v1alpha1", false), version("v1", true)],
+        },
+    })
+}
+
+fn api(client: &Client, version: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("example.com", version, "Widget");
+    Api::default_namespaced_with(client.clone(), &ApiResource::from_gvk(&kind))
+}
+
+fn widget(version: &str, size: u8) -> Value {
+    json!({
+        "apiVersion": format!("example.com/{version}"), "kind": "Widget",
+        "metadata": {"name": "w"}, "spec": {"size": size},
+    })
+}
+
+async fn define(client: &Client) -> Api<CustomResourceDefinition> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    create(&definitions, widgets()).await;
+    definitions
+}
+
+#[tokio::test]
+async fn a_kind_is_served_once_it_is_established() {
+    let client = client();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let early = refusal(api(&client, "v1").list(&ListParams::default()).await);
+    assert_eq!(early.code, 404);
+    let established = await_condition(
+        definitions.clone(),
+        "widgets.example.com",
+        conditions::is_crd_established(),
+    );
+    let (_, found) = tokio::join!(create(&definitions, widgets()), established);
+    found.unwrap();
+    create(&api(&client, "v1"), widget("v1", 1)).await;
+    let discovery = Discovery::new(client.clone()).run().await.unwrap();
+    let group = discovery.get("example.com").expect("the group is discovered");
+    assert_eq!(group.preferred_version_or_latest(), "v1");
+    let names = definitions.get("widgets.example.com").await.unwrap().status.unwrap();
+    assert_eq!(names.stored_versions.unwrap(), ["v1"]);
+    assert_eq!(names.accepted_names.unwrap().kind, "Widget");
+}
+
+#[tokio::test]
+async fn versions_show_the_same_objects() {
+    let client = client();
+    define(&client).await;
+    let made = create(&api(&client, "v1alpha1"), widget("v1alpha1", 1)).await;
+    assert_eq!(made.types.unwrap().api_version, "example.com/v1alpha1");
+    let read = api(&client, "v1").get("w").await.unwrap();
+    assert_eq!(read.types.unwrap().api_version, "example.com/v1");
+    assert_eq!(read.metadata.uid, made.metadata.uid);
+    assert_eq!(refusal(api(&client, "v2").get("w").await).code, 404);
+}
+
+#[tokio::test]
+async fn deprecated_versions_come_with_a_warning() {
+    use tower::ServiceExt;
+    let server = apiserver::ApiServer::new(apiserver::Options::default());
+    define(&Client::new(server.service(), "default")).await;
+    for (version, warnings) in [("v1", 0), ("v1alpha1", 1)] {
+        let request = http::Request::get(format!("/apis/example.com/{version}/widgets"));
+        let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+        let response = server.service().oneshot(request).await.unwrap();
+        let found: Vec<_> = response.headers().get_all("warning").iter().collect();
+        assert_eq!(found.len(), warnings, "{version}");
+        if let Some(warning) = found.first() {
+            assert_eq!(*warning, "299 - \"example.com/v1alpha1 Widget is deprecated\"");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_status_is_written_apart() {
+    let client = client();
+    define(&client).await;
+    let api = api(&client, "v1");
+    let mut object = widget("v1", 1);
+    object["status"] = json!({"size": 9});
+    let made = create(&api, object).await;
+    assert_eq!(made.data["status"], Value::Null, "a new object has no status");
+    let params = PatchParams::default();
+    let both = Patch::Merge(json!({"spec": {"size": 5}, "status": {"size": 1}}));
+    let reported = api.patch_status("w", &params, &both).await.unwrap();
+    assert_eq!(
+        (&reported.data["spec"]["size"], &reported.data["status"]["size"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(reported.metadata.generation, Some(1));
+    let changed = api.patch("w", &params, &both).await.unwrap();
+    assert_eq!(
+        (&changed.data["spec"]["size"], &changed.data["status"]["size"]),
+        (&json!(5), &json!(1))
+    );
+    assert_eq!(changed.metadata.generation, Some(2));
+}
+
+#[tokio::test]
+async fn scales_what_its_paths_name() {
+    let client = client();
+    define(&client).await;
+    let api = api(&client, "v1");
+    create(&api, widget("v1", 3)).await;
+    let status = Patch::Merge(json!({"status": {"size": 2, "selector": "app=w"}}));
+    api.patch_status("w", &PatchParams::default(), &status).await.unwrap();
+    let scale: Scale = api.get_scale("w").await.unwrap();
+    assert_eq!(scale.spec.unwrap().replicas, Some(3));
+    let status = scale.status.unwrap();
+    assert_eq!((status.replicas, status.selector.as_deref()), (2, Some("app=w")));
+    let five = Patch::Merge(json!({"spec": {"replicas": 5}}));
+    api.patch_scale("w", &PatchParams::default(), &five).await.unwrap();
+    let scaled = api.get("w").await.unwrap();
+    assert_eq!(scaled.data["spec"]["size"], 5);
+    assert_eq!(scaled.metadata.generation, Some(2));
+}
+
+#[tokio::test]
+async fn selects_by_declared_fields() {
+    let client = client();
+    define(&client).await;
+    let api = api(&client, "v1");
+    create(&api, widget("v1", 3)).await;
+    let count = async |fields: &str| {
+        api.list(&ListParams::default().fields(fields)).await.unwrap().items.len()
+    };
+    assert_eq!((count("spec.size=3").await, count("spec.size=4").await), (1, 0));
+    assert_eq!(refusal(api.list(&ListParams::default().fields("spec.color=red")).await).code, 400);
+}
+
+#[tokio::test]
+async fn objects_go_with_their_definition() {
+    let client = client();
+    let definitions = define(&client).await;
+    let api = api(&client, "v1");
+    let mut object = widget("v1", 1);
+    object["metadata"]["finalizers"] = json!(["example.com/held"]);
+    create(&api, object).await;
+    definitions.delete("widgets.example.com", &DeleteParams::default()).await.unwrap();
+    let held = api.get("w").await.unwrap();
+    assert!(held.metadata.deletion_timestamp.is_some());
+    assert!(definitions.get_opt("widgets.example.com").await.unwrap().is_some());
+    let release = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    let released = api.patch("w", &PatchParams::default(), &release).await.unwrap();
+    assert_eq!(released.name_any(), "w");
+    assert!(definitions.get_opt("widgets.example.com").await.unwrap().is_none());
+    assert_eq!(refusal(api.list(&ListParams::default()).await).code, 404, "no longer served");
+    define(&client).await;
+    assert!(api.get_opt("w").await.unwrap().is_none(), "a new kind begins empty");
+}
