@@ -48,6 +48,8 @@ reasons! {
     NOT_FOUND = "NotFound";
     /// An included repository has no artifact yet.
     NO_ARTIFACT = "NoArtifact";
+    /// A repository includes itself, directly or through others.
+    CIRCULAR_INCLUDE = "CircularInclude";
     /// A path leaves the directory that it has to stay in.
     ILLEGAL_PATH = "IllegalPath";
     /// An included artifact could not be copied.

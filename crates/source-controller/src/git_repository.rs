@@ -46,16 +46,17 @@ pub(crate) async fn run(runtime: &Runtime, parts: Parts) {
     let Parts { settings, storage, recorder, scratch, watched, concurrent, retries } = parts;
     let work = Work::new(&runtime.metrics, "gitrepository", "GitRepository", concurrent);
     let (reader, writer) = reflector::store::<GitRepository>();
-    let cx = Context::new(
-        runtime.client.clone(),
+    let cx = Arc::new(Context {
+        client: runtime.client.clone(),
         settings,
         storage,
         scratch,
         recorder,
-        reader.clone(),
-        work.clone(),
-    );
-    let cx = Arc::new(cx);
+        statuses: context::statuses(),
+        store: reader.clone(),
+        work: work.clone(),
+        shutdown: runtime.shutdown.clone(),
+    });
     let (wake, woken) = mpsc::unbounded();
     let mut observer = Observer { cx: cx.clone(), wake, seen: HashMap::new() };
     let observe = move |event: &_| observer.observe(event);

@@ -212,3 +212,18 @@ async fn tries_again_with_longer_and_longer_delays_and_tells_the_recovery() {
     let artifact = artifact(&obj).unwrap();
     assert_eq!(annotations["source.toolkit.fluxcd.io/digest"], artifact.digest);
 }
+
+#[tokio::test]
+async fn gives_a_fetch_up_when_the_process_ends() {
+    let world = World::start().await;
+    let server = GitServer::builder(world.repositories()).hang().start().await.unwrap();
+    world.create("app", json!({"url": server.url("repo"), "timeout": "1m"})).await;
+    world.until("app", "being fetched", |obj| is_true(obj, "Reconciling")).await;
+    let started = std::time::Instant::now();
+    world.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(30));
+    // The next process takes over.
+    world.run(world.args());
+    world.merge("app", json!({"spec": {"url": world.server.url("repo")}})).await;
+    world.until_ready("app").await;
+}

@@ -66,3 +66,24 @@ async fn checks_out_the_directories_that_are_asked_for() {
     let obj = world.until_ready("app").await;
     assert_eq!(names(artifact(&obj).unwrap()).await, ["apps/one/x.yaml", "apps/two/y.yaml"]);
 }
+
+#[tokio::test]
+async fn takes_submodules_when_asked_to() {
+    let world = world().await;
+    world.repository("library").commit_file("x.yaml", "one");
+    let repository = world.repository("repo");
+    let url = world.server.url("library");
+    // Git asks the server of this very test.
+    let added = tokio::task::spawn_blocking(move || {
+        repository.0.submodule(&url, "library")?;
+        repository.0.commit("Add a submodule")
+    });
+    added.await.unwrap().unwrap();
+    world.create("app", json!({"sparseCheckout": ["library"]})).await;
+    let obj = world.until_ready("app").await;
+    assert_eq!(names(artifact(&obj).unwrap()).await, [""; 0]);
+    world.merge("app", json!({"spec": {"recurseSubmodules": true}})).await;
+    let obj = world.until_ready("app").await;
+    assert_eq!(names(artifact(&obj).unwrap()).await, ["library/x.yaml"]);
+    assert_eq!(obj.status.unwrap().observed_recurse_submodules, Some(true));
+}

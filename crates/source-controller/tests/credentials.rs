@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use support::{World, is_true, message};
 use testkit::certificate::Authority;
 use testkit::git_server::GitServer;
+use testkit::proxy::ProxyServer;
 use testkit::ssh_server::{Key, SshServer};
 
 /// Creates a Secret and a GitRepository that uses it.
@@ -150,4 +151,21 @@ async fn shows_a_private_key_to_a_known_host() {
         let text = message(&obj, "FetchFailed");
         assert!(text.contains(part), "{name}: {text}");
     }
+}
+
+#[tokio::test]
+async fn goes_through_the_proxy_of_the_secret() {
+    let world = World::start().await;
+    let proxy = ProxyServer::http(Some(("me", "secret"))).await.unwrap();
+    let data = json!({"address": proxy.address(), "username": "me", "password": "secret"});
+    world.create_secret("proxy", data).await;
+    let data = json!({"address": proxy.address(), "username": "me", "password": "hunter2"});
+    world.create_secret("wrong", data).await;
+    for name in ["proxy", "wrong"] {
+        world.create(name, json!({"proxySecretRef": {"name": name}})).await;
+    }
+    world.until_ready("proxy").await;
+    assert!(!proxy.targets().is_empty());
+    let obj = world.until_failed("wrong", "GitOperationFailed").await;
+    assert!(!message(&obj, "Ready").contains("hunter2"), "{}", message(&obj, "Ready"));
 }

@@ -147,3 +147,25 @@ async fn makes_the_artifact_anew_when_the_includes_change() {
     let status = obj.status.unwrap();
     assert_eq!((status.included_artifacts, status.observed_include), (None, None));
 }
+
+#[tokio::test]
+async fn does_not_grow_by_including_itself() {
+    let world = World::without_controller().await;
+    let mut args = world.args();
+    args.requeue_dependency = Duration::from_millis(100).into();
+    world.run(args);
+    for name in ["one", "two"] {
+        world.create(name, json!({})).await;
+        world.until_ready(name).await;
+    }
+    let include = |name: &str| json!({"spec": {"include": [{"repository": {"name": name}}]}});
+    world.merge("one", include("two")).await;
+    world.until_ready("one").await;
+    world.merge("two", include("one")).await;
+    let obj = world.until_failed("two", "CircularInclude").await;
+    assert_eq!(message(&obj, "Ready"), "the repository includes itself: two -> one -> two");
+    assert!(is_true(&obj, "IncludeUnavailable"));
+    world.merge("one", json!({"spec": {"include": null}})).await;
+    let obj = world.until_ready("two").await;
+    assert_eq!(names(artifact(&obj).unwrap()).await, ["app.yaml", "one/app.yaml"]);
+}

@@ -7,9 +7,11 @@ use api::source::GitRepository;
 use common::events::Recorder;
 use common::metrics::Work;
 use common::status::Statuses;
+use common::stop::Stop;
 use kube::api::Api;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt as _};
+use tokio_util::sync::CancellationToken;
 
 use crate::args::Settings;
 use crate::storage::{Owner, Storage};
@@ -27,20 +29,25 @@ pub(crate) struct Context {
     pub(crate) statuses: Statuses<GitRepository>,
     pub(crate) store: Store<GitRepository>,
     pub(crate) work: Work,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// Returns the statuses of GitRepositories, under the name that this controller has there.
+pub(crate) fn statuses() -> Statuses<GitRepository> {
+    Statuses::new(FIELD_MANAGER)
 }
 
 impl Context {
-    pub(crate) fn new(
-        client: Client,
-        settings: Settings,
-        storage: Arc<Storage>,
-        scratch: PathBuf,
-        recorder: Recorder,
-        store: Store<GitRepository>,
-        work: Work,
-    ) -> Self {
-        let statuses = Statuses::new(FIELD_MANAGER);
-        Self { client, settings, storage, scratch, recorder, statuses, store, work }
+    /// Waits for a server, unless the process ends: what was begun is given up then, and the next
+    /// process does it.
+    pub(crate) async fn until_shutdown<T>(
+        &self,
+        work: impl Future<Output = Result<T, Stop>>,
+    ) -> Result<T, Stop> {
+        tokio::select! {
+            result = work => result,
+            () = self.shutdown.cancelled() => Err(Stop::abandon()),
+        }
     }
 
     /// Returns the API of the namespace of a GitRepository.

@@ -1,10 +1,11 @@
 //! Puts the artifacts of other GitRepositories into a checkout.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use api::reason::{NO_ARTIFACT, NOT_FOUND};
+use api::reason::{CIRCULAR_INCLUDE, NO_ARTIFACT, NOT_FOUND};
 use api::source::{Artifact, GROUP, GitRepository};
 use common::stop::{Notice, Stop};
 use flate2::read::GzDecoder;
@@ -20,12 +21,16 @@ impl Context {
     /// Returns the artifacts that a GitRepository includes, in the order of its spec.
     pub(crate) fn includes(&self, obj: &GitRepository) -> Result<Vec<Artifact>, Stop> {
         let namespace = obj.namespace().unwrap_or_default();
+        let wait = |reason, message: String| {
+            Stop::wait(reason, message, self.settings.requeue_dependency, Notice::Silent)
+        };
+        if let Some(way) = self.way_back(obj) {
+            let message = format!("the repository includes itself: {}", way.join(" -> "));
+            return Err(wait(CIRCULAR_INCLUDE, message));
+        }
         let includes = obj.spec.include.iter().flatten();
         let artifacts = includes.map(|include| {
             let name = &include.repository.name;
-            let wait = |reason, message: String| {
-                Stop::wait(reason, message, self.settings.requeue_dependency, Notice::Silent)
-            };
             let reference = ObjectRef::new(name).within(&namespace);
             let Some(other) = self.store.get(&reference) else {
                 let message = format!(
@@ -40,6 +45,36 @@ impl Context {
             })
         });
         artifacts.collect()
+    }
+
+    /// Returns the names of the repositories on the way from one back to itself. Each would become
+    /// a part of the next, and grow without end.
+    fn way_back(&self, obj: &GitRepository) -> Option<Vec<String>> {
+        let namespace = obj.namespace().unwrap_or_default();
+        let start = obj.name_any();
+        let includes = |name: &str| -> Vec<String> {
+            let reference = ObjectRef::new(name).within(&namespace);
+            let other = if name == start { None } else { self.store.get(&reference) };
+            let spec = other.as_ref().map_or(&obj.spec, |other| &other.spec);
+            if other.is_none() && name != start {
+                return Vec::new();
+            }
+            spec.include.iter().flatten().map(|include| include.repository.name.clone()).collect()
+        };
+        let mut seen = HashSet::from([start.clone()]);
+        let mut ways = vec![vec![start.clone()]];
+        while let Some(way) = ways.pop() {
+            for name in includes(way.last()?) {
+                let longer = || way.iter().cloned().chain([name.clone()]).collect();
+                if name == start {
+                    return Some(longer());
+                }
+                if seen.insert(name.clone()) {
+                    ways.push(longer());
+                }
+            }
+        }
+        None
     }
 }
 

@@ -87,7 +87,7 @@ async fn converge(
     if let Some(artifact) = progress.artifact()
         && progress.is_current(&artifact.revision, &includes)
     {
-        let revision = upstream.revision().await.under(FETCH_FAILED)?;
+        let revision = cx.until_shutdown(upstream.revision()).await.under(FETCH_FAILED)?;
         if progress.is_current(&revision, &includes) {
             progress.keep();
             return Ok(Done::Unchanged);
@@ -96,7 +96,7 @@ async fn converge(
 
     let scratch = cx.scratch(obj).or_retry(DIRECTORY_CREATION_FAILED);
     let scratch = scratch.under(STORAGE_OPERATION_FAILED)?;
-    let checkout = upstream.check_out(&scratch).await.under(FETCH_FAILED)?;
+    let checkout = cx.until_shutdown(upstream.check_out(&scratch)).await.under(FETCH_FAILED)?;
     progress.fetched(&checkout.revision).await?;
     if progress.is_current(&checkout.revision, &includes) {
         progress.keep();
