@@ -2,7 +2,7 @@
 //! the cluster or from the identity of the object.
 //!
 //! Addresses and node ports of services, selectors of jobs, service accounts and tolerations of
-//! pods, storage classes of claims, and secrets given as text.
+//! pods, storage classes of claims, names of custom kinds, and secrets given as text.
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::Ipv4Addr;
@@ -11,10 +11,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use crate::crd;
 use crate::object::Object;
 use crate::rest::request::Call;
+use crate::rest::write::invalid;
 use crate::server::Cluster;
 use crate::status::ApiError;
+use crate::storage::Key;
 
 /// Address of the API itself, the first of the block for services.
 pub(crate) const API_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
@@ -35,9 +38,16 @@ pub(crate) fn complete(
     match (call.resource.group.as_str(), call.resource.kind.as_str()) {
         ("", "Secret") => secret(object),
         ("", "Service") => return service(cluster, object, old),
-        ("", "Pod") if old.is_none() => pod(object),
+        ("", "Pod") if old.is_none() => return pod(cluster, call, object),
         ("", "PersistentVolumeClaim") if old.is_none() => claim(cluster, object),
         ("batch", "Job") if old.is_none() => job(object),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            crd::complete(object);
+            let causes = crd::check(object);
+            if !causes.is_empty() {
+                return Err(invalid(call, object, &causes));
+            }
+        }
         _ => {}
     }
     Ok(())
@@ -57,8 +67,9 @@ fn secret(object: &mut Value) {
     }
 }
 
-fn pod(object: &mut Value) {
-    let Some(Value::Object(spec)) = object.get_mut("spec") else { return };
+fn pod(cluster: &Cluster, call: &Call, object: &mut Value) -> Result<(), ApiError> {
+    let name = object.name().to_owned();
+    let Some(Value::Object(spec)) = object.get_mut("spec") else { return Ok(()) };
     let account = spec
         .get("serviceAccountName")
         .or(spec.get("serviceAccount"))
@@ -69,12 +80,23 @@ fn pod(object: &mut Value) {
     for field in ["serviceAccountName", "serviceAccount"] {
         spec.insert(field.to_owned(), account.clone().into());
     }
-    if !spec.contains_key("priorityClassName") {
-        spec.entry("priority").or_insert(0.into());
-        spec.entry("preemptionPolicy").or_insert("PreemptLowerPriority".into());
-    }
+    let class = spec.get("priorityClassName").and_then(Value::as_str).unwrap_or_default();
+    let (priority, preemption) = if class.is_empty() {
+        (0.into(), Value::Null)
+    } else {
+        let key = Key::new("", class);
+        let class =
+            cluster.store.get("priorityclasses.scheduling.k8s.io", &key).ok_or_else(|| {
+                let why = format!("no PriorityClass with name {class} was found");
+                ApiError::forbidden(&call.resource.group, &call.resource.plural, &name, &why)
+            })?;
+        (class.value["value"].clone(), class.value["preemptionPolicy"].clone())
+    };
+    spec.insert("priority".to_owned(), priority);
+    let preemption = if preemption.is_null() { "PreemptLowerPriority".into() } else { preemption };
+    spec.insert("preemptionPolicy".to_owned(), preemption);
     let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
-    let Value::Array(tolerations) = tolerations else { return };
+    let Value::Array(tolerations) = tolerations else { return Ok(()) };
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         if !tolerations.iter().any(|one| one["key"] == key) {
             tolerations.push(json!({
@@ -85,6 +107,7 @@ fn pod(object: &mut Value) {
             }));
         }
     }
+    Ok(())
 }
 
 /// A claim without a class gets the default one, if the cluster has one.

@@ -11,6 +11,10 @@ use crate::storage::Key;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
+/// Classes of pods that a cluster cannot do without.
+const PRIORITIES: [(&str, u32); 2] =
+    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+
 /// Creates the objects of a new cluster.
 pub(crate) fn install(cluster: &Cluster) {
     for name in NAMESPACES {
@@ -45,6 +49,43 @@ pub(crate) fn install(cluster: &Cluster) {
         "status": {"loadBalancer": {}},
     });
     put(cluster, "services", service);
+    let everything = json!([
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+        {"nonResourceURLs": ["*"], "verbs": ["*"]},
+    ]);
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "cluster-admin", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
+        "rules": everything,
+    });
+    put(cluster, "clusterroles.rbac.authorization.k8s.io", role);
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "cluster-admin", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "cluster-admin",
+        },
+        "subjects": [{
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "Group",
+            "name": "system:masters",
+        }],
+    });
+    put(cluster, "clusterrolebindings.rbac.authorization.k8s.io", binding);
+    for (name, value) in PRIORITIES {
+        let class = json!({
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name, "generation": 1},
+            "value": value,
+            "preemptionPolicy": "PreemptLowerPriority",
+        });
+        put(cluster, "priorityclasses.scheduling.k8s.io", class);
+    }
 }
 
 fn put(cluster: &Cluster, resource: &str, mut object: Value) {

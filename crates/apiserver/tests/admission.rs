@@ -1,6 +1,5 @@
 //! What the API adds to objects that depends on the cluster or on the object's identity.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
 #[path = "support/cluster.rs"]
 mod support;
 
@@ -9,7 +8,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
-use support::{client, create};
+use support::{client, create, refusal};
 
 #[tokio::test]
 async fn gives_services_addresses_of_their_own() {
@@ -113,4 +112,21 @@ async fn pods_run_as_the_default_account_and_claims_use_the_default_class() {
     });
     let spec = create(&claims, claim).await.spec.unwrap();
     assert_eq!(spec.storage_class_name.as_deref(), Some("fast"));
+}
+
+#[tokio::test]
+async fn pods_have_the_priority_of_their_class() {
+    let api: Api<Pod> = Api::default_namespaced(client());
+    let pod = |class: &str| {
+        json!({"metadata": {"name": "a"}, "spec": {
+            "priorityClassName": class, "containers": [{"name": "a", "image": "a"}]}})
+    };
+    let unknown: Pod = serde_json::from_value(pod("none")).unwrap();
+    let status = refusal(api.create(&PostParams::default(), &unknown).await);
+    assert_eq!(
+        (status.code, status.message.as_str()),
+        (403, "pods \"a\" is forbidden: no PriorityClass with name none was found")
+    );
+    let made = create(&api, pod("system-cluster-critical")).await;
+    assert_eq!(made.spec.unwrap().priority, Some(2_000_000_000));
 }

@@ -6,7 +6,8 @@ mod support;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch,
+    PatchParams, PostParams,
 };
 use kube::discovery::Discovery;
 use kube::runtime::{conditions, wait::await_condition};
@@ -196,4 +197,34 @@ async fn objects_go_with_their_definition() {
     assert_eq!(refusal(api.list(&ListParams::default()).await).code, 404, "no longer served");
     define(&client).await;
     assert!(api.get_opt("w").await.unwrap().is_none(), "a new kind begins empty");
+}
+
+#[tokio::test]
+async fn definitions_are_completed_and_checked() {
+    let client = client();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let mut short = widgets();
+    short["spec"]["names"].as_object_mut().unwrap().shift_remove("singular");
+    let names = create(&definitions, short).await.spec.names;
+    assert_eq!(names.singular.as_deref(), Some("widget"));
+    assert_eq!(names.list_kind.as_deref(), Some("WidgetList"));
+    let wrong = |change: fn(&mut Value)| {
+        let mut definition = widgets();
+        definition["spec"]["names"]["plural"] = "gadgets".into();
+        definition["metadata"]["name"] = "gadgets.example.com".into();
+        change(&mut definition);
+        serde_json::from_value::<CustomResourceDefinition>(definition).unwrap()
+    };
+    for (definition, part) in [
+        (wrong(|it| it["metadata"]["name"] = "gadgets".into()), "metadata.name: Invalid value"),
+        (wrong(|it| it["spec"]["scope"] = "Everywhere".into()), "spec.scope: Unsupported value"),
+        (
+            wrong(|it| it["spec"]["versions"][0]["storage"] = true.into()),
+            "must have exactly one version marked as storage version",
+        ),
+    ] {
+        let status = refusal(definitions.create(&PostParams::default(), &definition).await);
+        assert_eq!((status.code, status.reason.as_str()), (422, "Invalid"));
+        assert!(status.message.contains(part), "{}", status.message);
+    }
 }
