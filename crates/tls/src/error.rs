@@ -29,9 +29,6 @@ pub enum Error {
     /// A certificate of the authorities is broken.
     #[error("failed to use the CA certificate")]
     Authority(#[source] rustls::Error),
-    /// Neither given nor installed in the system.
-    #[error("no CA certificates: none were given, and the system has none")]
-    NoAuthorities,
     /// What was given makes no configuration.
     #[error("failed to configure TLS")]
     Unusable(#[source] rustls::Error),

@@ -20,13 +20,14 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::{
     ClientConfig, RootCertStore,
+    client::danger::ServerCertVerifier,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::CertificateDer,
 };
 use secrecy::SecretString;
 
 pub use error::{Error, Item};
-use verifier::{AnyServer, SelfSigned};
+use verifier::{Blind, SelfSigned};
 
 /// What a client trusts, and how it identifies itself.
 #[derive(Debug, Clone, Default)]
@@ -66,16 +67,12 @@ impl Options {
     /// When a certificate or key cannot be read, or they do not belong together.
     pub fn client_config(&self) -> Result<ClientConfig, Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        let verifier = self.verifier(system_roots, &provider)?;
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(Error::Unusable)?;
-        let builder = if self.insecure_skip_verify {
-            let verifier = AnyServer::new(&provider);
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
-        } else {
-            let verifier = self.verifier(provider)?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
-        };
+            .map_err(Error::Unusable)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
         let Some(client) = &self.client else { return Ok(builder.with_no_client_auth()) };
         let certificates = pem::certificates(&client.certificates, Item::ClientCertificate)?;
         let key = pem::private_key(&client.key)?;
@@ -96,7 +93,14 @@ impl Options {
         Ok(config)
     }
 
-    fn verifier(&self, provider: Arc<CryptoProvider>) -> Result<SelfSigned, Error> {
+    fn verifier(
+        &self,
+        system_roots: impl FnOnce() -> &'static [CertificateDer<'static>],
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+        if self.insecure_skip_verify {
+            return Ok(Arc::new(Blind::trusting(provider)));
+        }
         let mut roots = RootCertStore::empty();
         let given = match &self.ca {
             Some(ca) => pem::certificates(&ca.pem, Item::Authority)?,
@@ -111,9 +115,10 @@ impl Options {
             roots.add_parsable_certificates(system_roots().iter().cloned());
         }
         if roots.is_empty() {
-            return Err(Error::NoAuthorities);
+            // Not an error yet: a client of plain http needs none.
+            return Ok(Arc::new(Blind::refusing(provider)));
         }
-        SelfSigned::new(roots, given, provider)
+        Ok(Arc::new(SelfSigned::new(roots, given, Arc::clone(provider))?))
     }
 }
 
@@ -121,4 +126,28 @@ impl Options {
 fn system_roots() -> &'static [CertificateDer<'static>] {
     static ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
     ROOTS.get_or_init(|| rustls_native_certs::load_native_certs().certs)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::{ServerName, UnixTime};
+
+    use super::*;
+
+    #[test]
+    fn refuses_every_server_where_nobody_is_trusted() {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = Options::default().verifier(|| &[], &provider).unwrap();
+        let name = ServerName::try_from("example.com").unwrap();
+
+        let refusal = verifier.verify_server_cert(
+            &CertificateDer::from_slice(b"any"),
+            &[],
+            &name,
+            &[],
+            UnixTime::now(),
+        );
+
+        assert!(refusal.unwrap_err().to_string().contains("no CA certificates"));
+    }
 }

@@ -102,19 +102,26 @@ fn is_authority(err: &rustls::Error) -> bool {
     )
 }
 
-/// Accepts every certificate, and still checks that the server has its key.
+/// Accepts every certificate, or none; that the server has its key is checked all the same.
 #[derive(Debug)]
-pub(crate) struct AnyServer {
+pub(crate) struct Blind {
+    trusts: bool,
     provider: Arc<CryptoProvider>,
 }
 
-impl AnyServer {
-    pub(crate) fn new(provider: &Arc<CryptoProvider>) -> Self {
-        Self { provider: Arc::clone(provider) }
+impl Blind {
+    /// Returns what accepts every certificate.
+    pub(crate) fn trusting(provider: &Arc<CryptoProvider>) -> Self {
+        Self { trusts: true, provider: Arc::clone(provider) }
+    }
+
+    /// Returns what accepts no certificate, because there is no authority to trust.
+    pub(crate) fn refusing(provider: &Arc<CryptoProvider>) -> Self {
+        Self { trusts: false, provider: Arc::clone(provider) }
     }
 }
 
-impl ServerCertVerifier for AnyServer {
+impl ServerCertVerifier for Blind {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
@@ -123,7 +130,11 @@ impl ServerCertVerifier for AnyServer {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        if self.trusts {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let message = "no CA certificates: none were given, and the system has none";
+        Err(rustls::Error::General(message.to_owned()))
     }
 
     fn verify_tls12_signature(
