@@ -155,7 +155,7 @@ async fn takes_a_folder_that_is_no_repository() {
     let world = World::new();
     let folder = world.scratch.path().join("plain");
     std::fs::create_dir_all(folder.join("apps")).unwrap();
-    std::fs::create_dir_all(folder.join("empty")).unwrap();
+    std::fs::create_dir_all(folder.join("objects/empty")).unwrap();
     std::fs::write(folder.join("apps/x.yaml"), "kind: X\n").unwrap();
     std::os::unix::fs::symlink("apps/x.yaml", folder.join("link")).unwrap();
     let local = WorkTree::open(&folder).unwrap();
@@ -168,7 +168,7 @@ async fn takes_a_folder_that_is_no_repository() {
 
     assert_eq!(checkout.revision.pointer, Pointer::Branch("main".into()));
     assert_eq!(checkout.files, 2);
-    std::fs::remove_dir(folder.join("empty")).unwrap();
+    std::fs::remove_dir_all(folder.join("objects")).unwrap();
     assert_eq!(tree(into.path()), tree(&folder));
 
     let again = local.resolve(&Reference::branch("main")).await.unwrap();

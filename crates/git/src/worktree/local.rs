@@ -28,7 +28,8 @@ pub(crate) struct Local {
 impl Local {
     /// Opens the repository of a folder, if it has one.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, Error> {
-        if !path.join(".git").exists() && !path.join("objects").is_dir() {
+        let is_bare = ["objects", "refs", "HEAD"].iter().all(|part| path.join(part).exists());
+        if !path.join(".git").exists() && !is_bare {
             return Ok(None);
         }
         Self::read(path).map(Some).map_err(|source| match source {
