@@ -27,6 +27,7 @@ use kube::runtime::reflector;
 use crate::args::Settings;
 use crate::git_repository::context::Context;
 use crate::git_repository::watch::Observer;
+use crate::scratch::Scratch;
 use crate::storage::Storage;
 
 /// What the reconciliations of this kind need.
@@ -34,8 +35,7 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) storage: Arc<Storage>,
     pub(crate) recorder: Recorder,
-    /// Where repositories are checked out; everything in it is gone after a restart.
-    pub(crate) scratch: std::path::PathBuf,
+    pub(crate) scratch: Scratch,
     pub(crate) watched: Watched,
     pub(crate) concurrent: u16,
     pub(crate) retries: Arc<Retries<GitRepository>>,

@@ -11,23 +11,20 @@ mod digest;
 mod failure;
 mod git_repository;
 mod ignore;
+mod scratch;
 mod server;
 mod storage;
 mod summary;
 mod tree;
 
-use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::Runtime;
 use common::delay::Retries;
 use common::events::Recorder;
-use sha2::{Digest as _, Sha256};
 use tracing::info;
 
 pub use args::{Args, ArgsError};
@@ -35,6 +32,7 @@ pub use digest::{Algorithm, UnknownAlgorithm};
 
 use crate::address::Advertised;
 use crate::args::{Parts, StorageParts};
+use crate::scratch::Scratch;
 use crate::storage::{OpenError, Storage};
 
 /// The name of the controller, as events have it.
@@ -98,8 +96,9 @@ pub async fn run(args: Args, runtime: Runtime) -> Result<(), RunError> {
     };
     let storage = Storage::open(&path, advertised, algorithm, retention);
     let storage = Arc::new(storage.map_err(StorageError)?);
-    let scratch = scratch(storage.root());
-    empty(&scratch).map_err(|source| RunError::Scratch { path: scratch.clone(), source })?;
+    let scratch = Scratch::path_for(storage.root());
+    let scratch = Scratch::make(scratch.clone())
+        .map_err(|source| RunError::Scratch { path: scratch, source })?;
     let left = storage.sweep();
     info!(path = %storage.root().display(), %bound, left, "serving artifacts");
 
@@ -113,7 +112,7 @@ pub async fn run(args: Args, runtime: Runtime) -> Result<(), RunError> {
         settings,
         storage: storage.clone(),
         recorder: recorder.clone(),
-        scratch: scratch.clone(),
+        scratch,
         watched,
         concurrent,
         retries: Arc::new(Retries::new(least, most)),
@@ -126,22 +125,5 @@ pub async fn run(args: Args, runtime: Runtime) -> Result<(), RunError> {
     };
     let ((), outcome) = tokio::join!(git_repository::run(&runtime, parts), server);
     recorder.flush(EVENTS_TIMEOUT).await;
-    // It is emptied at the next start if not now.
-    let _ = fs::remove_dir_all(&scratch);
     outcome.map_err(unserved)
-}
-
-/// Returns where repositories are checked out. It is that of the storage, which only one process
-/// has, so that what a killed one has left can be told from what another one works on.
-fn scratch(storage: &Path) -> PathBuf {
-    let id = hex::encode(Sha256::digest(storage.as_os_str().as_bytes()));
-    std::env::temp_dir().join(format!("{CONTROLLER}-{}", &id[..8]))
-}
-
-/// Makes a directory, anew if it is there.
-fn empty(dir: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => fs::DirBuilder::new().mode(0o700).create(dir),
-    }
 }

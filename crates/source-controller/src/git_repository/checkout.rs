@@ -55,17 +55,30 @@ pub(crate) struct Checkout {
 }
 
 /// The directory of one reconciliation, gone when it is dropped.
-pub(crate) struct Scratch(TempDir);
+pub(crate) struct Workspace {
+    path: PathBuf,
+    dir: Option<TempDir>,
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        // There may be many files to remove, and the lease has to be renewed meanwhile.
+        let dir = self.dir.take();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn_blocking(move || drop(dir));
+        }
+    }
+}
 
 /// The directory of a reconciliation cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to create temporary working directory")]
-pub(crate) struct ScratchError(#[source] io::Error);
+pub(crate) struct WorkspaceError(#[source] io::Error);
 
-impl Scratch {
+impl Workspace {
     /// Returns where files are checked out.
     pub(crate) fn worktree(&self) -> PathBuf {
-        self.0.path().join("worktree")
+        self.path.join("worktree")
     }
 
     fn objects(&self) -> io::Result<PathBuf> {
@@ -73,7 +86,7 @@ impl Scratch {
     }
 
     fn directory(&self, name: &str) -> io::Result<PathBuf> {
-        let path = self.0.path().join(name);
+        let path = self.path.join(name);
         std::fs::create_dir(&path)?;
         Ok(path)
     }
@@ -106,13 +119,13 @@ impl Upstream {
     }
 
     /// Writes the content into the working tree of a directory.
-    pub(crate) async fn check_out(&self, scratch: &Scratch) -> Result<Checkout, Stop> {
+    pub(crate) async fn check_out(&self, workspace: &Workspace) -> Result<Checkout, Stop> {
         let (reference, options) = (&self.reference, &self.options);
-        let into = scratch.worktree();
+        let into = workspace.worktree();
         let checkout = match &self.place {
             Place::Remote(remote) => {
                 let mut remote = remote.clone();
-                let objects = scratch.objects().map_err(ScratchError);
+                let objects = workspace.objects().map_err(WorkspaceError);
                 remote.options.scratch = Some(objects.or_retry(DIRECTORY_CREATION_FAILED)?);
                 remote.checkout(reference, options, &into).await
             }
@@ -166,18 +179,18 @@ fn shorten(subject: &str) -> String {
 
 impl Context {
     /// Returns a directory for one reconciliation.
-    pub(crate) fn scratch(&self, obj: &GitRepository) -> Result<Scratch, ScratchError> {
+    pub(crate) fn workspace(&self, obj: &GitRepository) -> Result<Workspace, WorkspaceError> {
         let namespace = obj.namespace().unwrap_or_default();
         let prefix = format!("gitrepository-{namespace}-{}-", obj.name_any());
-        let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.scratch);
-        Ok(Scratch(dir.map_err(ScratchError)?))
+        let dir = self.scratch.dir(&prefix).map_err(WorkspaceError)?;
+        Ok(Workspace { path: dir.path().to_owned(), dir: Some(dir) })
     }
 
     /// Stores what was checked out, with what is included and without what is ignored.
     pub(crate) async fn store(
         &self,
         obj: &GitRepository,
-        scratch: Scratch,
+        workspace: Workspace,
         checkout: &Checkout,
         includes: &[Artifact],
     ) -> Result<Artifact, Failure> {
@@ -189,7 +202,7 @@ impl Context {
             ignore: obj.spec.ignore.clone(),
             includes: spec.zip(includes.iter().cloned()).collect(),
             limits: self.settings.archive_limits,
-            scratch,
+            workspace,
         };
         self.with_storage(move |storage| packing.run(storage)).await.under(STORAGE_OPERATION_FAILED)
     }
@@ -203,7 +216,7 @@ struct Packing {
     ignore: Option<String>,
     includes: Vec<(GitRepositoryInclude, Artifact)>,
     limits: Limits,
-    scratch: Scratch,
+    workspace: Workspace,
 }
 
 impl Packing {
@@ -212,7 +225,7 @@ impl Packing {
             let message = format!("failed to stat target artifact path: {error}");
             Stop::retry(STAT_OPERATION_FAILED, message)
         };
-        let tree = Tree::new(&self.scratch.worktree()).map_err(stat)?;
+        let tree = Tree::new(&self.workspace.worktree()).map_err(stat)?;
         for (number, (include, artifact)) in self.includes.iter().enumerate() {
             self.include(storage, &tree, number, include, artifact)?;
         }
@@ -248,7 +261,7 @@ impl Packing {
         let place = place
             .map_err(|source| IncludeError::IllegalPath { name: name.clone(), source })
             .or_retry(ILLEGAL_PATH)?;
-        let copied = self.scratch.directory(&format!("include-{number}")).and_then(|scratch| {
+        let copied = self.workspace.directory(&format!("include-{number}")).and_then(|scratch| {
             let from = Path::new(include.from_path());
             include::copy(storage.read(artifact)?, from, &place, &scratch, self.limits)
         });

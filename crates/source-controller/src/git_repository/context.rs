@@ -1,6 +1,5 @@
 //! What every reconciliation shares.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::source::GitRepository;
@@ -14,6 +13,7 @@ use kube::{Client, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Settings;
+use crate::scratch::Scratch;
 use crate::storage::{Owner, Storage};
 
 /// The name under which the status is written.
@@ -24,7 +24,7 @@ pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) settings: Settings,
     pub(crate) storage: Arc<Storage>,
-    pub(crate) scratch: PathBuf,
+    pub(crate) scratch: Scratch,
     pub(crate) recorder: Recorder,
     pub(crate) statuses: Statuses<GitRepository>,
     pub(crate) store: Store<GitRepository>,

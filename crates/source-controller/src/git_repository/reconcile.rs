@@ -94,16 +94,16 @@ async fn converge(
         }
     }
 
-    let scratch = cx.scratch(obj).or_retry(DIRECTORY_CREATION_FAILED);
-    let scratch = scratch.under(STORAGE_OPERATION_FAILED)?;
-    let checkout = cx.until_shutdown(upstream.check_out(&scratch)).await.under(FETCH_FAILED)?;
+    let workspace = cx.workspace(obj).or_retry(DIRECTORY_CREATION_FAILED);
+    let workspace = workspace.under(STORAGE_OPERATION_FAILED)?;
+    let checkout = cx.until_shutdown(upstream.check_out(&workspace)).await.under(FETCH_FAILED)?;
     progress.fetched(&checkout.revision).await?;
     if progress.is_current(&checkout.revision, &includes) {
         progress.keep();
         return Ok(Done::UpToDate);
     }
 
-    let artifact = cx.store(obj, scratch, &checkout, &includes).await?;
+    let artifact = cx.store(obj, workspace, &checkout, &includes).await?;
     progress.stored(artifact, includes);
     Ok(Done::Stored(checkout.subject))
 }
