@@ -38,6 +38,7 @@ async fn main() -> anyhow::Result<()> {
             "name" => reference.name = Some(value),
             "commit" => reference.commit = Some(value),
             "sparse" => options.sparse.push(value),
+            "submodules" => options.submodules = value.parse()?,
             "proxy" => remote.proxy = Some(Proxy { address: value, credentials: None }),
             "identity" => {
                 ssh.get_or_insert_with(empty).identity = std::fs::read_to_string(value)?.into();

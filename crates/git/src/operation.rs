@@ -64,7 +64,8 @@ pub(crate) async fn run<T: Send + 'static>(
         move || {
             let _entered = span.enter();
             let result = work(&operation);
-            result.map_err(|err| operation.cause_of(err))
+            // What ended the operation comes before what it looked like from further up.
+            result.map_err(|err| operation.check().err().unwrap_or(err))
         }
     });
     let outcome = tokio::select! {
@@ -121,15 +122,14 @@ impl Operation {
         })
     }
 
-    /// Records why a transport fails, for [`run`] to return it, and returns an error that the
-    /// layers in between can pass on.
+    /// Records why a transport fails, and returns an error that the layers in between can pass on.
     pub(crate) fn fail(&self, err: Error) -> std::io::Error {
         let text = err.to_string();
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(err);
         std::io::Error::other(text)
     }
 
-    /// Takes the failure that was recorded last, where a step has another way to try.
+    /// Takes the failure that was recorded first.
     pub(crate) fn recorded(&self) -> Option<Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -141,10 +141,5 @@ impl Operation {
 
     fn timed_out(&self) -> Error {
         Error::Timeout { url: self.url.clone(), after: self.timeout }
-    }
-
-    /// What ended the operation comes before what it looked like from further up.
-    fn cause_of(&self, err: Error) -> Error {
-        self.check().err().or_else(|| self.recorded()).unwrap_or(err)
     }
 }

@@ -128,6 +128,9 @@ async fn trusts_a_given_authority() {
 
     remote.tls = trusting(authority.pem());
     checkout(&world, &remote).await.unwrap();
+    let versions: Vec<String> =
+        server.requests().iter().map(|request| format!("{:?}", request.version)).collect();
+    assert_eq!(versions, ["HTTP/2.0"; 3]);
 
     remote.tls = trusting("no certificate".into());
     let error = checkout(&world, &remote).await.unwrap_err();

@@ -11,7 +11,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, Version, header},
     response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -20,6 +20,7 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
+use rustls::ServerConfig;
 use tokio::{
     io::{
         AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
@@ -73,6 +74,8 @@ enum Behavior {
 pub struct Record {
     /// Method and path with the query, as in `GET /repo/info/refs?service=git-upload-pack`.
     pub line: String,
+    /// The version of HTTP.
+    pub version: Version,
     /// The headers.
     pub headers: HeaderMap,
     /// The body, where non-UTF-8 bytes are replaced.
@@ -147,7 +150,9 @@ impl Builder {
     ///
     /// When the certificate cannot be used.
     pub fn tls(mut self, issued: &Issued, clients: Option<&Authority>) -> anyhow::Result<Self> {
-        self.tls = Some(TlsAcceptor::from(issued.server_config(clients)?));
+        let mut config = ServerConfig::clone(&*issued.server_config(clients)?);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        self.tls = Some(TlsAcceptor::from(Arc::new(config)));
         Ok(self)
     }
 
@@ -256,6 +261,7 @@ async fn answer(options: &Builder, log: &Log, request: Request) -> anyhow::Resul
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     log.lock().unwrap_or_else(PoisonError::into_inner).push(Record {
         line: format!("{} {path}", head.method),
+        version: head.version,
         headers: head.headers.clone(),
         body: String::from_utf8_lossy(&body).into_owned(),
     });
