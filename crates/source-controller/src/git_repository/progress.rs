@@ -1,7 +1,7 @@
 //! The status of one GitRepository during one reconciliation, and the events that go with it.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use api::conditions::{
     self, ARTIFACT_IN_STORAGE, ARTIFACT_OUTDATED, FETCH_FAILED, INCLUDE_UNAVAILABLE, READY,
@@ -259,8 +259,7 @@ impl<'a> Progress<'a> {
         if let Some(ready) = ready.filter(|ready| ready.status != Status::True.as_str()) {
             return Err(Error::Failed(ready.message.clone()));
         }
-        let interval = self.obj.spec.interval.as_std();
-        Ok(Action::requeue(jittered(interval, self.cx.settings.interval_jitter)))
+        Ok(next(self.obj.spec.interval.as_std(), self.cx.settings.interval_jitter))
     }
 
     /// Publishes the events of a success.
@@ -314,7 +313,7 @@ impl<'a> Progress<'a> {
         match kind {
             StopKind::Unrecorded(error) => return Err(Error::Status(*error)),
             StopKind::Preempted | StopKind::Abandon => {
-                return Ok(Action::requeue(std::time::Duration::ZERO));
+                return Ok(Action::requeue(Duration::ZERO));
             }
             StopKind::Stall | StopKind::Wait(_) | StopKind::Retry => {}
         }
@@ -411,6 +410,26 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// Returns when the next reconciliation is. Without an interval, something has to ask for it.
+fn next(interval: Duration, jitter: f64) -> Action {
+    if interval.is_zero() {
+        return Action::await_change();
+    }
+    Action::requeue(jittered(interval, jitter))
+}
+
 fn list<T>(list: Option<&Vec<T>>) -> &[T] {
     list.map(Vec::as_slice).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn does_not_run_without_a_pause() {
+        assert_eq!(next(Duration::ZERO, 0.05), Action::await_change());
+        let minute = Duration::from_mins(1);
+        assert_eq!(next(minute, 0.0), Action::requeue(minute));
+    }
 }
