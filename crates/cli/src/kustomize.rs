@@ -37,6 +37,7 @@ fn build(args: &KustomizeBuildArgs) -> anyhow::Result<()> {
             Reorder::None => Order::Fifo,
         },
         managed_by_label: args.enable_managedby_label,
+        openapi_replaces: true,
     };
     let objects = objects(&args.dir, &options)?;
     match &args.output {
@@ -136,6 +137,12 @@ impl Tree for Disk {
         } else {
             metadata.is_file().then_some(FileKind::File)
         }
+    }
+
+    fn real_path(&self, path: &str) -> Result<String, TreeError> {
+        let found = Self::locate(path).canonicalize().map_err(|error| read_error(path, error))?;
+        let text = found.to_str().ok_or_else(|| TreeError::NotFound(path.to_owned()))?;
+        Ok(text.trim_start_matches('/').to_owned())
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, TreeError> {

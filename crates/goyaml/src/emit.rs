@@ -1,13 +1,16 @@
 //! Writes values as sigs.k8s.io/yaml does.
 
+mod node;
 mod scalar;
 
 use serde_json::{Map, Value};
 
 use crate::{Dialect, number, order, resolve::is_ambiguous};
+pub use node::node_to_string;
 pub(crate) use scalar::Analysis;
 
-/// Returns a value as one YAML document: keys sorted, block style, lists not indented, no folding.
+/// Returns a value as one YAML document: keys sorted, block style, lists not indented, long lines
+/// broken at spaces.
 ///
 /// ```
 /// let value = serde_json::json!({ "b": ["x"], "a": "yes", "c": {}, "d": "two\nlines\n" });
@@ -35,11 +38,14 @@ pub fn to_stream<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
 
 /// Adds a value as one YAML document to a text.
 pub fn write_document(value: &Value, text: &mut String) {
-    let mut emitter = Emitter { text, column: 0, indent: -2, whitespace: true, indention: true };
+    let mut emitter = Emitter::new(text, WIDTH);
     emitter.node(value, false);
     emitter.indent = 0;
     emitter.write_indent();
 }
+
+/// From which column on text breaks at the next space.
+const WIDTH: usize = 80;
 
 /// How many bytes a key without `?` may have.
 const MAX_SIMPLE_KEY: usize = 128;
@@ -49,7 +55,10 @@ const MAX_SIMPLE_KEY: usize = 128;
 /// Source: `emitterc.go`, go-yaml v2.4.3.
 struct Emitter<'a> {
     text: &'a mut String,
+    /// How many characters are on the line.
     column: usize,
+    /// From which column on text breaks at the next space.
+    width: usize,
     /// The indentation of the collection, -2 outside of any.
     indent: isize,
     /// Whether the last thing written was a blank.
@@ -58,7 +67,11 @@ struct Emitter<'a> {
     indention: bool,
 }
 
-impl Emitter<'_> {
+impl<'a> Emitter<'a> {
+    fn new(text: &'a mut String, width: usize) -> Self {
+        Self { text, column: 0, width, indent: -2, whitespace: true, indention: true }
+    }
+
     fn node(&mut self, value: &Value, in_mapping: bool) {
         match value {
             Value::Null => self.plain("null"),
@@ -132,8 +145,12 @@ impl Emitter<'_> {
     /// Writes text without line breaks.
     fn put(&mut self, text: &str) {
         self.text.push_str(text);
-        // Only whether the column is beyond the indentation matters, so bytes will do.
-        self.column += text.len();
+        self.column += if text.is_ascii() { text.len() } else { text.chars().count() };
+    }
+
+    fn put_char(&mut self, char: char) {
+        self.text.push(char);
+        self.column += 1;
     }
 
     /// Writes `-`, `?` or `:`, which leave the line as if only indented.
@@ -172,16 +189,16 @@ impl Emitter<'_> {
             if analysis.block_allowed && !is_key {
                 self.literal(text);
             } else {
-                self.double_quoted(text);
+                self.double_quoted(text, !is_key);
             }
         } else if is_ambiguous(text, Dialect::Sigs) {
-            self.double_quoted(text);
+            self.double_quoted(text, !is_key);
         } else if analysis.plain_allowed {
-            self.plain(text);
+            self.plain_text(text, !is_key);
         } else if analysis.single_quoted_allowed {
-            self.single_quoted(text);
+            self.single_quoted(text, !is_key);
         } else {
-            self.double_quoted(text);
+            self.double_quoted(text, !is_key);
         }
     }
 }
@@ -237,12 +254,32 @@ mod tests {
     }
 
     #[test]
-    fn does_not_fold_or_indent_lists() {
-        let long = "word ".repeat(40) + "end";
+    fn does_not_indent_lists() {
         assert_eq!(
-            to_string(&json!({ "list": [{ "b": 1, "a": long }, [], [["x"], {}]] })),
-            format!("list:\n- a: {long}\n  b: 1\n- []\n- - - x\n  - {{}}\n")
+            to_string(&json!({ "list": [{ "b": 1, "a": 2 }, [], [["x"], {}]] })),
+            "list:\n- a: 2\n  b: 1\n- []\n- - - x\n  - {}\n"
         );
+    }
+
+    #[test]
+    fn breaks_long_lines() {
+        let words = "four ".repeat(15);
+        let long = format!("{words}é  two four four");
+        assert_eq!(
+            to_string(&json!({ "a": [&long] })),
+            format!("a:\n- {words}é  two\n  four four\n")
+        );
+        let quoted = format!("{long}: x");
+        assert_eq!(
+            to_string(&json!({ "a": quoted })),
+            format!("a: '{words}é  two\n  four four: x'\n")
+        );
+        let escaped = format!("{words}four  four\t four ");
+        assert_eq!(
+            to_string(&json!({ "a": escaped })),
+            format!("a: \"{words}four\n  \\ four\\t four \"\n")
+        );
+        assert_eq!(to_string(&json!({ &words.repeat(2): 1 })).lines().count(), 3);
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl Converter {
     }
 
     fn scalar(&self, scalar: &Scalar, flow: bool) -> Result<Value, Error> {
-        let Scalar { value: text, tag, tagged, style, mark } = scalar;
+        let Scalar { value: text, tag, tagged, style, mark, .. } = scalar;
         // Whether the tag is written, rather than found in the text or told by quotes.
         let kept = match (tag, style) {
             _ if *tagged => true,
@@ -220,7 +220,7 @@ fn binary(text: &str, mark: Mark) -> Result<Value, Error> {
     Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-fn tag_of(meaning: &Meaning) -> Tag {
+pub(crate) fn tag_of(meaning: &Meaning) -> Tag {
     match meaning {
         Meaning::Null => Tag::Null,
         Meaning::Bool(_) => Tag::Bool,

@@ -28,7 +28,7 @@ mod resolve;
 mod scan;
 mod text;
 
-pub use emit::{to_stream, to_string, write_document};
+pub use emit::{node_to_string, to_stream, to_string, write_document};
 pub use error::{Error, Mark};
 pub use json::{from_value, scalar_to_value, to_value};
 pub use node::{Mapping, Node, Scalar, Sequence, Style, Tag};

@@ -73,6 +73,9 @@ pub struct Scalar {
     pub tagged: bool,
     /// How it was quoted.
     pub style: Style,
+    /// Which scalar this is, where one stands at several places as aliases do in a text: those of
+    /// the same number, other than 0, are one. Whoever changes one keeps them equal.
+    pub identity: u32,
     /// Where it stood in the text that it came from.
     pub mark: Mark,
 }
@@ -86,6 +89,8 @@ pub struct Sequence {
     pub flow: bool,
     /// Whether it is tagged `!!null`, which makes it count as missing.
     pub null: bool,
+    /// The comment on the line of its key, if it begins with a brace: a schema may stand there.
+    pub note: Option<Box<str>>,
     /// Where it stood in the text that it came from.
     pub mark: Mark,
 }
@@ -99,6 +104,8 @@ pub struct Mapping {
     pub flow: bool,
     /// Whether it is tagged `!!null`, which makes it count as missing.
     pub null: bool,
+    /// The comment on the line of its key, if it begins with a brace: a schema may stand there.
+    pub note: Option<Box<str>>,
     /// Where it stood in the text that it came from.
     pub mark: Mark,
 }
@@ -123,7 +130,7 @@ impl Scalar {
         let value = value.into();
         let analysis = Analysis::of(&value);
         let style = if value.contains('\n') {
-            if analysis.block_allowed { Style::Literal } else { Style::DoubleQuoted }
+            if analysis.block_allowed_with_tabs { Style::Literal } else { Style::DoubleQuoted }
         } else if is_ambiguous(&value, Dialect::Kyaml) {
             Style::DoubleQuoted
         } else if analysis.plain_allowed {

@@ -1,6 +1,7 @@
 //! Reads streams of documents into nodes.
 
 mod anchors;
+mod notes;
 
 use serde_json::Value;
 
@@ -139,7 +140,7 @@ impl<'a> Parser<'a> {
                 | TokenKind::DocumentEnd
                 | TokenKind::StreamEnd
         );
-        let node = if empty && (explicit || !implicit) {
+        let mut node = if empty && (explicit || !implicit) {
             missing(token.mark)
         } else {
             self.node(true, false, 0)?
@@ -150,6 +151,7 @@ impl<'a> Parser<'a> {
         if self.dialect == Dialect::Kyaml {
             self.scanner.look_ahead()?;
         }
+        notes::attach(&mut node, self.scanner.take_notes());
         Ok(Some(Document { node, line }))
     }
 
@@ -278,7 +280,7 @@ impl<'a> Parser<'a> {
             _ if style != Style::Plain => (Tag::Str, false),
             _ => (implicit(&value, self.dialect), false),
         };
-        Ok(Scalar { value, tag, tagged, style, mark })
+        Ok(Scalar { value, tag, tagged, style, mark, identity: 0 })
     }
 
     fn block_sequence(&mut self, mark: Mark, depth: usize) -> Result<Node, Error> {

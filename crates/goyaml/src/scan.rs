@@ -83,6 +83,8 @@ pub(crate) struct Scanner<'a> {
     simple_key_allowed: bool,
     /// One for every level of brackets.
     simple_keys: Vec<SimpleKey>,
+    /// Comments that begin with a brace, and their lines.
+    notes: Vec<(u32, &'a str)>,
 }
 
 impl<'a> Scanner<'a> {
@@ -103,7 +105,13 @@ impl<'a> Scanner<'a> {
             flow_level: 0,
             simple_key_allowed: true,
             simple_keys: vec![SimpleKey::default()],
+            notes: Vec::new(),
         }
+    }
+
+    /// Takes the comments that begin with a brace, each with its line, counted from 0.
+    pub(crate) fn take_notes(&mut self) -> Vec<(u32, &'a str)> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Looks at the next token; after the end of the stream it stays there.
@@ -348,8 +356,14 @@ impl<'a> Scanner<'a> {
 
     /// Steps over a comment up to the end of its line.
     fn skip_comment(&mut self) {
+        let start = self.position;
         while !self.is_break_or_end(0) {
             self.step();
+        }
+        let text = &self.text[start..self.position];
+        let text = text.trim_start_matches('#').trim();
+        if text.starts_with('{') {
+            self.notes.push((self.line, text));
         }
     }
 

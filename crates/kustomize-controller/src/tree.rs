@@ -52,6 +52,12 @@ impl Tree for DiskTree {
         }
     }
 
+    fn real_path(&self, path: &str) -> Result<String, TreeError> {
+        let found = self.locate(path)?;
+        let inside = found.strip_prefix(&self.root).ok().and_then(Path::to_str);
+        inside.map(str::to_owned).ok_or_else(|| TreeError::NotFound(path.to_owned()))
+    }
+
     fn list(&self, dir: &str) -> Result<Vec<String>, TreeError> {
         let error = |error| read_error(dir, error);
         let mut names = Vec::new();
@@ -79,6 +85,7 @@ mod tests {
         std::os::unix::fs::symlink("own", root.join("in")).unwrap();
         let tree = DiskTree::open(&root).unwrap();
         assert_eq!(tree.read("in").unwrap(), b"y");
+        assert_eq!(tree.real_path("in").unwrap(), "own");
         assert!(matches!(tree.read("out"), Err(TreeError::Escapes(_))));
         assert_eq!(tree.kind("out"), None);
         assert_eq!(tree.kind("missing"), None);

@@ -29,11 +29,11 @@ pub enum BuildError {
         source: Problem,
     },
     /// A field of the kustomization cannot be carried out.
-    #[error("field {field} of {kustomization}")]
+    #[error("{field} of {kustomization}")]
     Field {
         /// The file.
         kustomization: String,
-        /// The field.
+        /// The field, e.g. `patches[2]`.
         field: String,
         /// What is wrong with it.
         #[source]
@@ -56,8 +56,8 @@ pub enum Problem {
     /// A file or directory could not be had.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// A file is no YAML.
-    #[error("failed to parse {path}")]
+    /// A file is no YAML, or not the YAML that is expected.
+    #[error("failed to read {path}")]
     Yaml {
         /// The file, or what else the text is.
         path: String,
@@ -68,6 +68,24 @@ pub enum Problem {
     /// A kustomization that this one builds on is wrong.
     #[error(transparent)]
     Base(Box<BuildError>),
+    /// Something about an object.
+    #[error("object {object}")]
+    Object {
+        /// Which one, and where it came from.
+        object: String,
+        /// What is wrong.
+        #[source]
+        source: Box<Problem>,
+    },
+    /// Something about a part of a field.
+    #[error("{part}")]
+    Part {
+        /// Which part.
+        part: String,
+        /// What is wrong.
+        #[source]
+        source: Box<Problem>,
+    },
     /// A reference leads to another machine.
     #[error(
         "remote reference {url:?} is not fetched; commit a copy, or make it a source of its own"
@@ -85,10 +103,14 @@ pub enum Problem {
         instead: &'static str,
     },
     /// An object with the same id exists.
-    #[error("object {id} is defined twice; remove one, or patch it")]
+    #[error("object {id} is defined twice, in {first} and in {second}; remove one, or patch it")]
     Duplicate {
         /// Kind, version, group, name and namespace.
         id: String,
+        /// Where the first came from.
+        first: String,
+        /// Where the second came from.
+        second: String,
     },
     /// Something else does not hold; the text says what.
     #[error("{0}")]
@@ -98,5 +120,10 @@ pub enum Problem {
 impl Problem {
     pub(crate) fn rule(text: impl Into<String>) -> Self {
         Self::Rule(text.into())
+    }
+
+    /// Says which part of a field this is about.
+    pub(crate) fn in_part(self, part: impl Into<String>) -> Self {
+        Self::Part { part: part.into(), source: Box::new(self) }
     }
 }

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::decode::Decode as _;
+use crate::kustomization::Kustomization;
 use crate::tree::{FileKind, MemoryTree, OverlayTree, Tree, TreeError, resolve};
 
 /// What the spec of a Kustomization says about the build.
@@ -136,7 +138,10 @@ fn read(tree: &dyn Tree, path: &str) -> Result<Map<String, Value>, GenerateError
     match documents.into_iter().next() {
         None | Some(Value::Null) => Ok(Map::new()),
         // Flux reads leniently: fields that kustomize does not know are dropped.
-        Some(Value::Object(file)) => Ok(crate::kustomization::known_fields(file)),
+        Some(Value::Object(file)) => match Kustomization::normalize(Value::Object(file)) {
+            Value::Object(file) => Ok(file),
+            _ => Ok(Map::new()),
+        },
         Some(_) => Err(GenerateError::Object {
             path: path.to_owned(),
             reason: "a kustomization is a mapping".to_owned(),

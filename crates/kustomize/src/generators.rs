@@ -1,134 +1,155 @@
-//! Makes ConfigMaps and Secrets from literals, files and env files.
+//! Makes objects: `configMapGenerator`, `secretGenerator`, and generators that are objects.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+mod config_map;
+mod iam_policy;
+mod key_values;
+mod secret;
 
+pub(crate) use iam_policy::IamPolicy;
+
+use goyaml::{Mapping, Node, Scalar, Tag};
+
+use crate::accumulate::Scope;
 use crate::error::Problem;
 use crate::kustomization::{GeneratorArgs, GeneratorOptions};
-use crate::resource::{Behavior, Resource};
-use crate::tree::Tree;
-use crate::{Options, load};
+use crate::node::{Create, lookup_create, set_field};
+use crate::resource::{Behavior, Resource, Source};
 
-/// Where the files of a kustomization come from.
-pub(crate) struct Context<'a> {
-    pub tree: &'a dyn Tree,
-    pub dir: &'a str,
-    pub options: &'a Options,
+/// Something that makes an object.
+#[derive(Debug)]
+pub(crate) enum Generator {
+    ConfigMap(GeneratorArgs),
+    Secret(GeneratorArgs),
+    IamPolicy(IamPolicy),
 }
 
-pub(crate) fn config_map(
-    context: &Context<'_>,
-    args: &GeneratorArgs,
-    global: Option<&GeneratorOptions>,
-) -> Result<Resource, Problem> {
-    let (mut data, mut binary) = (Map::new(), Map::new());
-    for (key, value) in pairs(context, args)? {
-        match String::from_utf8(value) {
-            Ok(text) => data.insert(key, json!(text)),
-            Err(error) => binary.insert(key, json!(encode(error.as_bytes()))),
-        };
-    }
-    let mut object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": {} });
-    for (field, map) in [("data", data), ("binaryData", binary)] {
-        if !map.is_empty() {
-            object[field] = Value::Object(map);
+impl Generator {
+    /// Returns the name of the builtin plugin.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::ConfigMap(_) => "ConfigMapGenerator",
+            Self::Secret(_) => "SecretGenerator",
+            Self::IamPolicy(_) => "IAMPolicyGenerator",
         }
     }
-    finish(object, args, global)
-}
 
-pub(crate) fn secret(
-    context: &Context<'_>,
-    args: &GeneratorArgs,
-    global: Option<&GeneratorOptions>,
-) -> Result<Resource, Problem> {
-    let kind = if args.secret_type.is_empty() { "Opaque" } else { &args.secret_type };
-    let mut object = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {}, "type": kind });
-    let pairs = pairs(context, args)?;
-    if !pairs.is_empty() {
-        object["data"] = pairs.iter().map(|(key, value)| (key.clone(), encode(value))).collect();
+    /// Makes the object. `source` says what asked for it.
+    pub(crate) fn run(&self, scope: &mut Scope<'_>, source: Source) -> Result<Resource, Problem> {
+        match self {
+            Self::ConfigMap(args) => config_map::make(scope, args, source),
+            Self::Secret(args) => secret::make(scope, args, source),
+            Self::IamPolicy(args) => args.make(scope, source),
+        }
     }
-    finish(object, args, global)
 }
 
-fn finish(
-    object: Value,
+/// Returns arguments with the options of the kustomization below their own.
+pub(crate) fn with_global_options(
     args: &GeneratorArgs,
     global: Option<&GeneratorOptions>,
-) -> Result<Resource, Problem> {
+) -> GeneratorArgs {
+    let mut args = args.clone();
+    if let Some(global) = global {
+        let own = args.options.get_or_insert_default();
+        for (key, value) in &global.labels {
+            own.labels.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        for (key, value) in &global.annotations {
+            own.annotations.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        own.disable_name_suffix_hash |= global.disable_name_suffix_hash;
+        own.immutable |= global.immutable;
+    }
+    args
+}
+
+/// Returns an object with nothing but its name.
+fn begin(kind: &str, args: &GeneratorArgs) -> Result<Mapping, Problem> {
     if args.name.is_empty() {
-        return Err(Problem::rule("an entry has no name"));
+        return Err(Problem::rule(format!("the {kind} has no name; add one")));
     }
-    let mut made = Resource::new(object);
-    made.set_name(&args.name);
-    made.set_namespace(&args.namespace);
-    made.behavior = Behavior::parse(&args.behavior);
-    made.needs_hash = true;
-    for options in [global, args.options.as_ref()].into_iter().flatten() {
+    let mut metadata = Mapping::new();
+    set_field(&mut metadata, "name", Scalar::string(&args.name));
+    if !args.namespace.is_empty() {
+        set_field(&mut metadata, "namespace", Scalar::string(&args.namespace));
+    }
+    let mut object = Mapping::new();
+    object.push("apiVersion", Scalar::tagged("v1", Tag::Str));
+    object.push("kind", Scalar::tagged(kind, Tag::Str));
+    object.push("metadata", metadata);
+    Ok(object)
+}
+
+/// Sets an entry of a map that is made where it is missing.
+fn set_entry(object: &mut Node, path: &[&str], key: &str, value: Scalar) -> Result<(), Problem> {
+    if let Some(Node::Mapping(map)) = lookup_create(object, path, Create::Mapping)? {
+        set_field(map, key, value);
+    }
+    Ok(())
+}
+
+/// Adds what the options ask for.
+fn finish(object: Mapping, args: &GeneratorArgs, source: Source) -> Result<Resource, Problem> {
+    let mut node = Node::from(object);
+    let mut needs_hash = true;
+    if let Some(options) = &args.options {
         for (field, map) in [("labels", &options.labels), ("annotations", &options.annotations)] {
-            if !map.is_empty()
-                && let Some(slot) = made.map_mut(field)
-            {
-                slot.extend(map.iter().map(|(key, value)| (key.clone(), json!(value))));
+            for (key, value) in map {
+                let value = Scalar::tagged(value, Tag::Str);
+                set_entry(&mut node, &["metadata", field], key, value)?;
             }
         }
-        made.needs_hash &= !options.disable_name_suffix_hash;
-        if options.immutable {
-            made.value["immutable"] = json!(true);
+        if options.immutable
+            && let Node::Mapping(object) = &mut node
+        {
+            object.push("immutable", Scalar::tagged("true", Tag::Bool));
         }
+        needs_hash = !options.disable_name_suffix_hash;
     }
+    let mut made = Resource::new(node, source);
+    made.memory.needs_hash = needs_hash;
+    made.memory.behavior = Some(Behavior::parse(&args.behavior));
     Ok(made)
 }
 
+/// Encodes bytes, in lines when they are long.
 fn encode(bytes: &[u8]) -> String {
-    let text = STANDARD.encode(bytes);
-    if text.len() < 70 {
+    use base64::Engine as _;
+    const LINE: usize = 70;
+    let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+    if text.len() < LINE {
         return text;
     }
-    let mut lines = String::new();
-    for (at, char) in text.chars().enumerate() {
-        if at > 0 && at % 70 == 0 {
-            lines.push('\n');
-        }
-        lines.push(char);
+    let mut lines = String::with_capacity(text.len() + text.len() / LINE + 1);
+    for line in text.as_bytes().chunks(LINE) {
+        lines.extend(line.iter().map(|byte| char::from(*byte)));
+        lines.push('\n');
     }
-    lines + "\n"
+    lines
 }
 
-fn pairs(context: &Context<'_>, args: &GeneratorArgs) -> Result<Vec<(String, Vec<u8>)>, Problem> {
-    let read = |path: &str| load::file(context.tree, context.dir, path, context.options);
-    let mut pairs: Vec<(String, Vec<u8>)> = Vec::new();
-    for path in args.envs.iter().chain(Some(&args.env).filter(|env| !env.is_empty())) {
-        let text = String::from_utf8(read(path)?)
-            .map_err(|_| Problem::rule(format!("env file {path} is not UTF-8")))?;
-        for line in text.trim_start_matches('\u{feff}').lines().map(str::trim_start) {
-            if !line.is_empty() && !line.starts_with('#') {
-                let (key, value) = line.split_once('=').unwrap_or((line, ""));
-                pairs.push((key.to_owned(), value.into()));
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_are_wrapped() {
+        assert_eq!(encode(b"abc"), "YWJj");
+        assert_eq!(encode(&[0; 48]).len(), 64);
+        assert_eq!(encode(&[0; 51]).len(), 68);
+        assert_eq!(encode(&[0; 52]).len(), 74);
+        assert!(encode(&[0; 105]).ends_with("AA\n"));
     }
-    for literal in &args.literals {
-        let (key, value) =
-            literal.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
-                Problem::rule(format!("invalid literal {literal:?}, expected key=value"))
-            })?;
-        let bare =
-            ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote));
-        pairs.push((key.to_owned(), bare.unwrap_or(value).into()));
-    }
-    for source in &args.files {
-        let base = source.rsplit('/').next().unwrap_or(source);
-        let (key, path) = source.split_once('=').unwrap_or((base, source));
-        if key.is_empty() || path.is_empty() || path.contains('=') {
-            return Err(Problem::rule(format!("invalid file {source:?}, expected [key=]path")));
-        }
-        pairs.push((key.to_owned(), read(path)?));
-    }
-    pairs.sort_by(|a, b| a.0.cmp(&b.0));
-    match pairs.windows(2).find(|two| two[0].0 == two[1].0) {
-        Some(two) => Err(Problem::rule(format!("{} repeats the key {:?}", args.name, two[0].0))),
-        None => Ok(pairs),
+
+    #[test]
+    fn own_options_win() {
+        let options = |key: &str, value: &str, hash: bool| GeneratorOptions {
+            labels: [(key.to_owned(), value.to_owned())].into(),
+            disable_name_suffix_hash: !hash,
+            ..GeneratorOptions::default()
+        };
+        let args = GeneratorArgs { options: Some(options("a", "own", true)), ..Default::default() };
+        let merged = with_global_options(&args, Some(&options("a", "all", false))).options.unwrap();
+        assert_eq!(merged, options("a", "own", false));
     }
 }

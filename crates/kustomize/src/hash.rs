@@ -1,53 +1,60 @@
-//! The suffix that a name gets from the content of a ConfigMap or Secret.
+//! The hash of its content that a generated name ends in.
+//!
+//! Source: `hasher.go`, kustomize api 0.21.1. It looks the name up under `metadata/name` as one key,
+//! finds nothing, and hashes an empty name.
 
-use std::fmt::Write as _;
-
+use goyaml::{Dialect, Node};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
+use crate::error::Problem;
+use crate::go_json;
 use crate::resource::Resource;
+use crate::resources::Resources;
 
-/// Appends the hash to the name of an object that wants one.
-pub(crate) fn add_suffix(resource: &mut Resource) {
-    let name = format!("{}-{}", resource.name(), suffix(&resource.value));
-    resource.remember_id();
-    resource.set_name(&name);
+/// Adds the hash to the names of the objects that are to get one.
+pub(crate) fn add_suffixes(all: &mut Resources) -> Result<(), Problem> {
+    if !all.iter().any(|item| item.memory.needs_hash) {
+        return Ok(());
+    }
+    for item in all.items_mut().iter_mut().filter(|item| item.memory.needs_hash) {
+        let hash = hash(item).map_err(|problem| item.blame(problem))?;
+        item.remember_id();
+        let name = format!("{}-{hash}", item.name());
+        item.set_name(&name);
+    }
+    Ok(())
 }
 
-fn suffix(object: &Value) -> String {
-    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
-    let or_empty = |field: &str| object.get(field).cloned().unwrap_or_else(|| json!(""));
-    let mut hashed = Map::new();
-    let mut optional = |field: &str| {
-        if let Some(map) = object.get(field).filter(|value| value.is_object()) {
-            hashed.insert(field.to_owned(), map.clone());
-        }
-    };
+fn hash(item: &Resource) -> Result<String, Problem> {
+    let value = |field: &str| value_of(item, field);
+    let mut fields = Map::new();
+    let kind = item.kind();
     match kind {
         "ConfigMap" => {
-            optional("binaryData");
-            hashed.insert("data".into(), or_empty("data"));
+            insert_map(&mut fields, "binaryData", value("binaryData")?);
+            fields.insert("data".into(), value("data")?);
+            fields.insert("kind".into(), json!(kind));
+            fields.insert("name".into(), json!(""));
         }
         "Secret" => {
-            optional("stringData");
-            hashed.insert("data".into(), or_empty("data"));
-            hashed.insert("type".into(), or_empty("type"));
+            fields.insert("data".into(), value("data")?);
+            fields.insert("kind".into(), json!(kind));
+            fields.insert("name".into(), json!(""));
+            insert_map(&mut fields, "stringData", value("stringData")?);
+            fields.insert("type".into(), value("type")?);
         }
-        _ => {
-            hashed.insert("object".into(), object.clone());
-        }
+        // Kustomize hashes its own representation of other kinds, which only it has. Any hash that
+        // changes with the content serves.
+        _ => _ = fields.insert("object".into(), item.to_value()?),
     }
-    hashed.insert("kind".into(), json!(kind));
-    // Upstream looks the name up under a path that never exists.
-    hashed.insert("name".into(), json!(""));
-    let mut text = String::new();
-    write_json(&Value::Object(hashed), &mut text);
-    encode(&hex::encode(Sha256::digest(text.as_bytes())))
+    Ok(encode(&go_json::compact(&Value::Object(fields))))
 }
 
-/// Takes ten digits and replaces those that could form words.
-fn encode(hex: &str) -> String {
-    hex.chars()
+/// Takes ten digits of the digest and replaces those that could form words.
+fn encode(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+        .chars()
         .take(10)
         .map(|digit| match digit {
             '0' => 'g',
@@ -60,43 +67,20 @@ fn encode(hex: &str) -> String {
         .collect()
 }
 
-/// Writes JSON as Go does: keys sorted, `<`, `>` and `&` escaped.
-fn write_json(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(fields) => {
-            let mut keys: Vec<_> = fields.iter().collect();
-            keys.sort_by_key(|(key, _)| *key);
-            out.push('{');
-            for (at, (key, value)) in keys.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_json(&json!(key), out);
-                out.push(':');
-                write_json(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_json(item, out);
-            }
-            out.push(']');
-        }
-        scalar => {
-            for char in scalar.to_string().chars() {
-                match char {
-                    '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                        let _ = write!(out, "\\u{:04x}", u32::from(char));
-                    }
-                    char => out.push(char),
-                }
-            }
-        }
+fn insert_map(fields: &mut Map<String, Value>, name: &str, value: Value) {
+    if value.is_object() {
+        fields.insert(name.into(), value);
+    }
+}
+
+/// Returns a field for hashing: text where it is missing or a scalar, null where it is a list.
+fn value_of(item: &Resource, field: &str) -> Result<Value, Problem> {
+    match item.node.get(field) {
+        None => Ok(json!("")),
+        Some(Node::Scalar(scalar)) => Ok(json!(scalar.value)),
+        Some(Node::Sequence(_)) => Ok(json!({})),
+        Some(node) => goyaml::to_value(node, Dialect::Kyaml)
+            .map_err(|source| Problem::Yaml { path: item.source.file.to_string(), source }),
     }
 }
 
@@ -106,13 +90,12 @@ mod tests {
 
     #[test]
     fn hashes_as_upstream_does() {
-        let cases = [
-            (json!({ "kind": "ConfigMap" }), "6ct58987ht"),
-            (json!({ "kind": "ConfigMap", "data": { "one": "" } }), "9g67k2htb6"),
-            (json!({ "kind": "Secret", "type": "my-type" }), "5gmgkf8578"),
-        ];
-        for (object, hash) in cases {
-            assert_eq!(suffix(&object), hash);
+        for (text, hash) in [
+            (r#"{"data":"","kind":"ConfigMap","name":""}"#, "6ct58987ht"),
+            (r#"{"data":{"one":""},"kind":"ConfigMap","name":""}"#, "9g67k2htb6"),
+            (r#"{"data":"","kind":"Secret","name":"","type":"my-type"}"#, "5gmgkf8578"),
+        ] {
+            assert_eq!(encode(text), hash);
         }
     }
 }

@@ -2,51 +2,38 @@
 
 use std::fmt;
 
-use crate::schema;
-
 /// Group, version and kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Gvk {
-    pub group: String,
-    pub version: String,
-    pub kind: String,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Gvk<'a> {
+    pub group: &'a str,
+    pub version: &'a str,
+    pub kind: &'a str,
 }
 
-impl Gvk {
+impl<'a> Gvk<'a> {
     /// Splits an `apiVersion`.
-    pub(crate) fn new(api_version: &str, kind: &str) -> Self {
+    pub(crate) fn new(api_version: &'a str, kind: &'a str) -> Self {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
-    }
-
-    /// Joins group and version.
-    pub(crate) fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.clone()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        Self { group, version, kind }
     }
 
     /// Says whether this is what a selector with empty parts for "any" asks for.
-    pub(crate) fn is_selected(&self, group: &str, version: &str, kind: &str) -> bool {
+    pub(crate) fn is_selected(self, selector: Gvk<'_>) -> bool {
         let any = |wanted: &str, own: &str| wanted.is_empty() || wanted == own;
-        any(group, &self.group) && any(version, &self.version) && any(kind, &self.kind)
-    }
-
-    /// Says whether objects of this kind have no namespace.
-    pub(crate) fn is_cluster_scoped(&self) -> bool {
-        schema::is_cluster_scoped(&self.group, &self.version, &self.kind)
+        any(selector.group, self.group)
+            && any(selector.version, self.version)
+            && any(selector.kind, self.kind)
     }
 }
 
-impl fmt::Display for Gvk {
+fn or<'a>(part: &'a str, placeholder: &'a str) -> &'a str {
+    if part.is_empty() { placeholder } else { part }
+}
+
+impl fmt::Display for Gvk<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or = |part: &str, placeholder: &str| {
-            if part.is_empty() { placeholder.to_owned() } else { part.to_owned() }
-        };
-        let kind = or(&self.kind, "[noKind]");
-        write!(f, "{kind}.{}.{}", or(&self.version, "[noVer]"), or(&self.group, "[noGrp]"))
+        let kind = or(self.kind, "[noKind]");
+        write!(f, "{kind}.{}.{}", or(self.version, "[noVer]"), or(self.group, "[noGrp]"))
     }
 }
 
@@ -54,44 +41,59 @@ impl fmt::Display for Gvk {
 pub(crate) const CLUSTER: &str = "_non_namespaceable_";
 
 /// The identity of an object.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Id {
-    pub gvk: Gvk,
-    pub name: String,
-    pub namespace: String,
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Id<'a> {
+    pub gvk: Gvk<'a>,
+    pub name: &'a str,
+    pub namespace: &'a str,
+    /// Whether objects of this kind have no namespace.
+    pub cluster_scoped: bool,
 }
 
-impl Id {
+/// An identity as a key.
+pub(crate) type Key<'a> = (Gvk<'a>, &'a str, &'a str);
+
+impl<'a> Id<'a> {
     /// Returns the namespace that the object ends up in.
-    pub(crate) fn effective_namespace(&self) -> &str {
-        if self.gvk.is_cluster_scoped() { CLUSTER } else { or_default(&self.namespace) }
+    pub(crate) fn effective_namespace(&self) -> &'a str {
+        if self.cluster_scoped { CLUSTER } else { or_default(self.namespace) }
     }
 
-    /// Returns the part that decides equality, for use as a key.
-    pub(crate) fn key(&self) -> (Gvk, String, String) {
-        (self.gvk.clone(), self.name.clone(), self.effective_namespace().to_owned())
+    /// Returns the part that decides equality.
+    pub(crate) fn key(&self) -> Key<'a> {
+        (self.gvk, self.name, self.effective_namespace())
     }
 }
 
-impl PartialEq for Id {
+impl PartialEq for Id<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.gvk == other.gvk
-            && self.effective_namespace() == other.effective_namespace()
+        self.key() == other.key()
     }
 }
 
-impl fmt::Display for Id {
+impl fmt::Display for Id<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let or = |part: &str, placeholder: &str| {
-            if part.is_empty() { placeholder.to_owned() } else { part.to_owned() }
-        };
-        let (name, namespace) = (or(&self.name, "[noName]"), or(&self.namespace, "[noNs]"));
+        let (name, namespace) = (or(self.name, "[noName]"), or(self.namespace, "[noNs]"));
         write!(f, "{}/{name}.{namespace}", self.gvk)
     }
 }
 
 /// Returns a namespace, `default` when it is empty.
 pub(crate) fn or_default(namespace: &str) -> &str {
-    if namespace.is_empty() { "default" } else { namespace }
+    or(namespace, "default")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_equal_in_the_namespace_they_end_up_in() {
+        let gvk = Gvk::new("apps/v1", "Deployment");
+        let id = |namespace| Id { gvk, name: "a", namespace, cluster_scoped: false };
+        assert!(id("") == id("default"));
+        assert!(id("") != id("other"));
+        assert_eq!(id("").to_string(), "Deployment.v1.apps/a.[noNs]");
+        assert_eq!(Gvk::new("v1", "Pod").to_string(), "Pod.v1.[noGrp]");
+    }
 }

@@ -1,66 +1,117 @@
-//! JSON patches, with the negative indices that Go's library accepts.
+//! JSON patches as Go's library applies them: indexes may be negative, `replace` adds what is missing,
+//! and null is as good as nothing.
+//!
+//! Source: `patch.go`, evanphx/json-patch v4.13.0.
 
 use serde_json::{Map, Value};
 
 use crate::error::Problem;
 
-/// Applies the operations of a JSON patch.
-pub(crate) fn apply(object: &mut Value, operations: &[Value]) -> Result<(), Problem> {
-    for operation in operations {
-        let text = |field: &str| operation.get(field).and_then(Value::as_str);
-        let (op, path) = (text("op").unwrap_or_default(), text("path").unwrap_or_default());
-        run(object, op, path, text("from").unwrap_or_default(), operation.get("value"))
-            .map_err(|why| Problem::rule(format!("{op} operation does not apply: {why}")))?;
+/// One operation of a patch.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Operation {
+    fields: Map<String, Value>,
+}
+
+/// Reads the operations of a patch.
+pub(crate) fn operations(patch: Value) -> Result<Vec<Operation>, Problem> {
+    let items = match patch {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(items) => items,
+        _ => return Err(Problem::rule("expected a list of operations")),
+    };
+    let read = |(at, item)| match item {
+        Value::Object(fields) => Ok(Operation { fields }),
+        Value::Null => Ok(Operation { fields: Map::new() }),
+        _ => Err(Problem::rule(format!(
+            "operation {at}: expected a mapping with op and path, found {item}"
+        ))),
+    };
+    items.into_iter().enumerate().map(read).collect()
+}
+
+/// Applies the operations of a patch to an object.
+pub(crate) fn apply(object: &mut Value, operations: &[Operation]) -> Result<(), Problem> {
+    for (at, operation) in operations.iter().enumerate() {
+        operation.apply(object).map_err(|reason| {
+            let op = operation.text("op").unwrap_or_default();
+            let path = operation.text("path").unwrap_or_default();
+            Problem::rule(format!("operation {at}, {op} {path:?}, does not apply: {reason}"))
+        })?;
     }
     Ok(())
 }
 
-fn run(
-    object: &mut Value,
-    op: &str,
-    path: &str,
-    from: &str,
-    value: Option<&Value>,
-) -> Result<(), String> {
-    let given = || value.cloned().ok_or_else(|| "missing value".to_owned());
-    match op {
-        "add" => add(object, path, given()?),
-        "remove" => remove(object, path).map(drop),
-        "replace" => {
-            *get(object, path)? = value.cloned().unwrap_or_default();
-            Ok(())
+impl Operation {
+    fn text(&self, field: &str) -> Option<&str> {
+        self.fields.get(field).and_then(Value::as_str)
+    }
+
+    fn path(&self) -> Result<&str, String> {
+        self.text("path").ok_or_else(|| "it has no path".to_owned())
+    }
+
+    fn from(&self) -> Result<&str, String> {
+        self.text("from").ok_or_else(|| "it has no from".to_owned())
+    }
+
+    fn value(&self) -> Value {
+        self.fields.get("value").cloned().unwrap_or_default()
+    }
+
+    fn apply(&self, object: &mut Value) -> Result<(), String> {
+        match self.text("op").unwrap_or("unknown") {
+            "add" => add(object, self.path()?, self.value()),
+            "remove" => remove(object, self.path()?).map(|_| ()),
+            "replace" => replace(object, self.path()?, self.value()),
+            "move" => {
+                let value = remove(object, self.from()?)?;
+                add(object, self.path()?, value)
+            }
+            "copy" => {
+                let value = get(object, self.from()?)?.clone();
+                add(object, self.path()?, value)
+            }
+            "test" => {
+                let found = match self.path()? {
+                    "" => &*object,
+                    path => get(object, path)?,
+                };
+                if *found == self.value() {
+                    return Ok(());
+                }
+                Err(format!("found {found}, expected {}", self.value()))
+            }
+            other => {
+                Err(format!("unknown op {other:?}; use add, remove, replace, move, copy or test"))
+            }
         }
-        "move" => {
-            let value = remove(object, from)?;
-            add(object, path, value)
-        }
-        "copy" => {
-            let value = get(object, from)?.clone();
-            add(object, path, value)
-        }
-        "test" => {
-            let wanted = value.cloned().unwrap_or_default();
-            let found = match get(object, path) {
-                Ok(found) => found.clone(),
-                Err(_) if wanted.is_null() => Value::Null,
-                Err(error) => return Err(error),
-            };
-            if same(&found, &wanted) { Ok(()) } else { Err(format!("testing value {path} failed")) }
-        }
-        other => Err(format!("unexpected kind: {other}")),
     }
 }
 
-/// Compares values; numbers by value, maps without regard to order.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a.to_bits() == b.to_bits(),
-        _ => a == b,
-    }
-}
+const NULL: Value = Value::Null;
 
 fn add(object: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    let (parent, key) = parent(object, path)?;
+    match parent {
+        Value::Object(fields) => {
+            fields.insert(key, value);
+        }
+        Value::Array(items) if key == "-" => items.push(value),
+        Value::Array(items) => {
+            let at = index(&key, items.len() + 1)?;
+            items.insert(at, value);
+        }
+        _ => return Err(missing(path)),
+    }
+    Ok(())
+}
+
+fn replace(object: &mut Value, path: &str, value: Value) -> Result<(), String> {
     if path.is_empty() {
+        if !value.is_object() && !value.is_array() {
+            return Err("the whole can be replaced by an object or a list only".to_owned());
+        }
         *object = value;
         return Ok(());
     }
@@ -68,73 +119,73 @@ fn add(object: &mut Value, path: &str, value: Value) -> Result<(), String> {
     match parent {
         Value::Object(fields) => {
             fields.insert(key, value);
-            Ok(())
-        }
-        Value::Array(items) if key == "-" => {
-            items.push(value);
-            Ok(())
         }
         Value::Array(items) => {
-            let at = index(&key, items.len() + 1, path)?;
-            items.insert(at, value);
-            Ok(())
+            let at = index(&key, items.len())?;
+            items[at] = value;
         }
-        _ => Err(format!("doc is missing path: {path:?}: missing value")),
+        _ => return Err(missing(path)),
     }
+    Ok(())
 }
 
 fn remove(object: &mut Value, path: &str) -> Result<Value, String> {
-    let missing = || format!("unable to remove nonexistent key: {path}: missing value");
     let (parent, key) = parent(object, path)?;
     match parent {
-        Value::Object(fields) => fields.shift_remove(&key).ok_or_else(missing),
+        Value::Object(fields) => fields.shift_remove(&key).ok_or_else(|| {
+            format!("there is no {key:?}, which cannot be removed twice, or was never there")
+        }),
         Value::Array(items) => {
-            let at = index(&key, items.len(), path)?;
+            let at = index(&key, items.len())?;
             Ok(items.remove(at))
         }
-        _ => Err(missing()),
+        _ => Err(missing(path)),
     }
 }
 
-fn get<'a>(object: &'a mut Value, path: &str) -> Result<&'a mut Value, String> {
-    if path.is_empty() {
-        return Ok(object);
-    }
-    let missing = || format!("doc is missing key: {path}: missing value");
+/// Returns what a path leads to; null for a field that is missing.
+fn get<'a>(object: &'a mut Value, path: &str) -> Result<&'a Value, String> {
     let (parent, key) = parent(object, path)?;
     match parent {
-        Value::Object(fields) => fields.get_mut(&key).ok_or_else(missing),
+        Value::Object(fields) => Ok(fields.get(&key).unwrap_or(&NULL)),
         Value::Array(items) => {
-            let at = index(&key, items.len(), path)?;
-            items.get_mut(at).ok_or_else(missing)
+            let at = index(&key, items.len())?;
+            Ok(&items[at])
         }
-        _ => Err(missing()),
+        _ => Err(missing(path)),
     }
 }
 
-/// Returns the container of what a pointer leads to, and the last step.
+/// Returns the container of what a pointer leads to, and the last step. What is before the first
+/// slash does not matter.
 fn parent<'a>(object: &'a mut Value, path: &str) -> Result<(&'a mut Value, String), String> {
-    let missing = || format!("doc is missing path: {path:?}: missing value");
-    let mut steps: Vec<String> =
-        path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
-    let last = steps.pop().ok_or_else(missing)?;
+    let Some((_, path_in)) = path.split_once('/') else { return Err(missing(path)) };
+    let (steps, last) =
+        path_in.rsplit_once('/').map_or((None, path_in), |(steps, last)| (Some(steps), last));
     let mut node = object;
-    for step in steps {
+    for step in steps.into_iter().flat_map(|steps| steps.split('/')) {
+        let step = unescape(step);
         node = match node {
-            Value::Object(fields) => fields.get_mut(&step).ok_or_else(missing)?,
-            Value::Array(items) => {
-                let at = index(&step, items.len(), path)?;
-                items.get_mut(at).ok_or_else(missing)?
-            }
-            _ => return Err(missing()),
-        };
+            Value::Object(fields) => fields.get_mut(&step),
+            Value::Array(items) => index(&step, items.len()).ok().and_then(|at| items.get_mut(at)),
+            _ => None,
+        }
+        .ok_or_else(|| format!("{}: there is no {step:?}", missing(path)))?;
     }
-    Ok((node, last))
+    Ok((node, unescape(last)))
 }
 
-fn index(step: &str, length: usize, path: &str) -> Result<usize, String> {
-    let outside = || format!("unable to access invalid index: {path}: invalid index referenced");
-    let at: i64 = step.parse().map_err(|_| outside())?;
+fn missing(path: &str) -> String {
+    format!("the object is missing path {path:?}")
+}
+
+fn unescape(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
+}
+
+fn index(step: &str, length: usize) -> Result<usize, String> {
+    let outside = || format!("invalid index {step:?} of a list with {length} places");
+    let at: i64 = step.strip_prefix('+').unwrap_or(step).parse().map_err(|_| outside())?;
     let length = i64::try_from(length).map_err(|_| outside())?;
     let at = if at < 0 { at + length } else { at };
     if at < 0 || at >= length {
@@ -143,11 +194,96 @@ fn index(step: &str, length: usize, path: &str) -> Result<usize, String> {
     usize::try_from(at).map_err(|_| outside())
 }
 
-/// Reads the operations of a patch; `None` when it is no JSON patch.
-pub(crate) fn operations(value: &Value) -> Option<Vec<Value>> {
-    let items = value.as_array()?;
-    items
-        .iter()
-        .all(|item| item.as_object().is_some_and(|item: &Map<_, _>| item.contains_key("op")))
-        .then(|| items.clone())
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn patched(object: Value, patch: Value) -> Result<Value, String> {
+        let mut object = object;
+        let operations = operations(patch).map_err(|error| error.to_string())?;
+        apply(&mut object, &operations).map_err(|error| error.to_string())?;
+        Ok(object)
+    }
+
+    #[test]
+    fn applies_operations() {
+        for (object, patch, expected) in [
+            (
+                json!({"a": 1}),
+                json!([{"op": "add", "path": "/b", "value": 2}]),
+                json!({"a": 1, "b": 2}),
+            ),
+            (
+                json!({"a": [1]}),
+                json!([{"op": "add", "path": "/a/-", "value": 2}]),
+                json!({"a": [1, 2]}),
+            ),
+            (
+                json!({"a": [1]}),
+                json!([{"op": "add", "path": "/a/0", "value": 2}]),
+                json!({"a": [2, 1]}),
+            ),
+            (json!({"a": [1, 2]}), json!([{"op": "remove", "path": "/a/-1"}]), json!({"a": [1]})),
+            (
+                json!({"a": {}}),
+                json!([{"op": "replace", "path": "/a/b", "value": 1}]),
+                json!({"a": {"b": 1}}),
+            ),
+            (
+                json!({"a/b": 1}),
+                json!([{"op": "move", "from": "/a~1b", "path": "/c"}]),
+                json!({"c": 1}),
+            ),
+            (
+                json!({"a": 1}),
+                json!([{"op": "copy", "from": "/a", "path": "/b"}]),
+                json!({"a": 1, "b": 1}),
+            ),
+            (
+                json!({"a": 1}),
+                json!([{"op": "test", "path": "/b", "value": null}]),
+                json!({"a": 1}),
+            ),
+            (json!({"a": 1}), json!([{"op": "add", "path": "/a"}]), json!({"a": null})),
+            (json!({"a": 1}), json!(null), json!({"a": 1})),
+        ] {
+            assert_eq!(patched(object, patch.clone()), Ok(expected), "{patch}");
+        }
+    }
+
+    #[test]
+    fn says_why_an_operation_does_not_apply() {
+        for (object, patch, part) in [
+            (json!({}), json!([{"op": "remove", "path": "/a"}]), "there is no \"a\""),
+            (json!({}), json!([{"op": "add", "path": "/a/b", "value": 1}]), "missing path"),
+            (
+                json!({"a": [1]}),
+                json!([{"op": "add", "path": "/a/2", "value": 1}]),
+                "invalid index",
+            ),
+            (
+                json!({"a": [1]}),
+                json!([{"op": "replace", "path": "/a/1", "value": 1}]),
+                "invalid index",
+            ),
+            (json!({"a": 1}), json!([{"op": "test", "path": "/a", "value": 2}]), "expected 2"),
+            (json!({}), json!([{"op": "ad", "path": "/a"}]), "unknown op"),
+            (json!({}), json!([{"op": "add"}]), "no path"),
+            (json!({}), json!({"op": "add"}), "list of operations"),
+        ] {
+            let error = patched(object, patch.clone()).unwrap_err();
+            assert!(error.contains(part), "{patch}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn does_not_panic(op in "add|remove|replace|move|copy|test", path in "[/a0\\-1~]{0,6}", from in "[/a0\\-1]{0,6}") {
+            let object = json!({"a": [{"a": 1}, [0, 1]], "0": {"-": {}}});
+            let _ = patched(object, json!([{"op": op, "path": path, "from": from, "value": {"a": []}}]));
+        }
+    }
 }

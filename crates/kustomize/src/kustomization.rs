@@ -1,479 +1,477 @@
 //! The kustomization file as types.
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
-use crate::error::Problem;
+use goyaml::Node;
+
+use crate::decode::{Anything, Decode, DecodeError, Mode, decode, field};
+
+/// Text by text; transformers go through it by its keys.
+pub(crate) type Strings = BTreeMap<String, String>;
 
 /// A `Kustomization` or `Component`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Kustomization {
-    #[serde(deserialize_with = "nullable")]
     pub api_version: String,
-    #[serde(deserialize_with = "nullable")]
     pub kind: String,
-    #[serde(rename = "metadata")]
-    _metadata: Option<Value>,
-    #[serde(deserialize_with = "nullable")]
+    pub metadata: Option<ObjectMeta>,
     pub openapi: Strings,
-    #[serde(deserialize_with = "nullable")]
     pub resources: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub bases: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub components: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub crds: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub configurations: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub name_prefix: String,
-    #[serde(deserialize_with = "nullable")]
     pub name_suffix: String,
-    #[serde(deserialize_with = "nullable")]
     pub namespace: String,
-    #[serde(deserialize_with = "nullable")]
     pub common_labels: Strings,
-    #[serde(deserialize_with = "nullable")]
     pub labels: Vec<Label>,
-    #[serde(deserialize_with = "nullable")]
     pub common_annotations: Strings,
-    #[serde(deserialize_with = "nullable")]
     pub patches: Vec<Patch>,
-    #[serde(deserialize_with = "nullable")]
     pub patches_strategic_merge: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub patches_json6902: Vec<Patch>,
-    #[serde(deserialize_with = "nullable")]
     pub images: Vec<Image>,
-    #[serde(deserialize_with = "nullable")]
     pub image_tags: Vec<Image>,
-    #[serde(deserialize_with = "nullable")]
     pub replacements: Vec<ReplacementEntry>,
-    #[serde(deserialize_with = "nullable")]
     pub replicas: Vec<Replica>,
-    #[serde(deserialize_with = "nullable")]
     pub vars: Vec<Var>,
-    #[serde(deserialize_with = "nullable")]
     pub config_map_generator: Vec<GeneratorArgs>,
-    #[serde(deserialize_with = "nullable")]
     pub secret_generator: Vec<GeneratorArgs>,
     pub generator_options: Option<GeneratorOptions>,
-    #[serde(deserialize_with = "nullable")]
-    pub helm_charts: Vec<Value>,
-    pub helm_globals: Option<Value>,
-    #[serde(deserialize_with = "nullable")]
-    pub helm_chart_inflation_generator: Vec<Value>,
-    #[serde(deserialize_with = "nullable")]
+    pub helm_charts: Vec<Anything>,
+    pub helm_globals: Option<Anything>,
+    pub helm_chart_inflation_generator: Vec<Anything>,
     pub generators: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub transformers: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub validators: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub build_metadata: Vec<String>,
     pub sort_options: Option<SortOptions>,
 }
 
-/// A map of strings that keeps its order; scalars of other types are refused.
-pub(crate) type Strings = indexmap::IndexMap<String, String>;
+decode!(Kustomization {
+    "apiVersion" => api_version: String,
+    "kind" => kind: String,
+    "metadata" => metadata: Option<ObjectMeta>,
+    "openapi" => openapi: Strings,
+    "resources" => resources: Vec<String>,
+    "bases" => bases: Vec<String>,
+    "components" => components: Vec<String>,
+    "crds" => crds: Vec<String>,
+    "configurations" => configurations: Vec<String>,
+    "namePrefix" => name_prefix: String,
+    "nameSuffix" => name_suffix: String,
+    "namespace" => namespace: String,
+    "commonLabels" => common_labels: Strings,
+    "labels" => labels: Vec<Label>,
+    "commonAnnotations" => common_annotations: Strings,
+    "patches" => patches: Vec<Patch>,
+    "patchesStrategicMerge" => patches_strategic_merge: Vec<String>,
+    "patchesJson6902" => patches_json6902: Vec<Patch>,
+    "images" => images: Vec<Image>,
+    "imageTags" => image_tags: Vec<Image>,
+    "replacements" => replacements: Vec<ReplacementEntry>,
+    "replicas" => replicas: Vec<Replica>,
+    "vars" => vars: Vec<Var>,
+    "configMapGenerator" => config_map_generator: Vec<GeneratorArgs>,
+    "secretGenerator" => secret_generator: Vec<GeneratorArgs>,
+    "generatorOptions" => generator_options: Option<GeneratorOptions>,
+    "helmCharts" => helm_charts: Vec<Anything>,
+    "helmGlobals" => helm_globals: Option<Anything>,
+    "helmChartInflationGenerator" => helm_chart_inflation_generator: Vec<Anything>,
+    "generators" => generators: Vec<String>,
+    "transformers" => transformers: Vec<String>,
+    "validators" => validators: Vec<String>,
+    "buildMetadata" => build_metadata: Vec<String>,
+    "sortOptions" => sort_options: Option<SortOptions>,
+});
+
+/// The metadata of a kustomization, or of an object that configures a plugin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ObjectMeta {
+    pub name: String,
+    pub namespace: String,
+    pub labels: Strings,
+    pub annotations: Strings,
+}
+
+decode!(ObjectMeta {
+    "name" => name: String,
+    "namespace" => namespace: String,
+    "labels" => labels: Strings,
+    "annotations" => annotations: Strings,
+});
 
 /// An entry of `labels`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Label {
-    #[serde(deserialize_with = "nullable")]
     pub pairs: Strings,
     pub include_selectors: bool,
     pub include_templates: bool,
-    #[serde(deserialize_with = "nullable")]
     pub fields: Vec<FieldSpec>,
 }
 
+decode!(Label {
+    "pairs" => pairs: Strings,
+    "includeSelectors" => include_selectors: bool,
+    "includeTemplates" => include_templates: bool,
+    "fields" => fields: Vec<FieldSpec>,
+});
+
 /// Where a transformer writes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FieldSpec {
-    #[serde(deserialize_with = "nullable")]
     pub group: String,
-    #[serde(deserialize_with = "nullable")]
     pub version: String,
-    #[serde(deserialize_with = "nullable")]
     pub kind: String,
-    #[serde(deserialize_with = "nullable")]
     pub path: String,
-    #[serde(deserialize_with = "nullable")]
     pub create: bool,
 }
 
+decode!(FieldSpec {
+    "group" => group: String,
+    "version" => version: String,
+    "kind" => kind: String,
+    "path" => path: String,
+    "create" => create: bool,
+});
+
 /// An entry of `patches` or `patchesJson6902`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[expect(clippy::struct_field_names, reason = "the names of the file")]
 pub(crate) struct Patch {
-    #[serde(deserialize_with = "nullable")]
     pub path: String,
-    #[serde(deserialize_with = "nullable")]
     pub patch: String,
     pub target: Option<Selector>,
-    #[serde(deserialize_with = "nullable")]
     pub options: PatchOptions,
 }
 
+decode!(Patch {
+    "path" => path: String,
+    "patch" => patch: String,
+    "target" => target: Option<Selector>,
+    "options" => options: PatchOptions,
+});
+
 /// What a patch may change besides its fields.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct PatchOptions {
     pub allow_name_change: bool,
     pub allow_kind_change: bool,
 }
 
+decode!(PatchOptions {
+    "allowNameChange" => allow_name_change: bool,
+    "allowKindChange" => allow_kind_change: bool,
+});
+
 /// What selects objects.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(clippy::struct_field_names, reason = "the names of the file")]
 pub(crate) struct Selector {
-    #[serde(deserialize_with = "nullable")]
     pub group: String,
-    #[serde(deserialize_with = "nullable")]
     pub version: String,
-    #[serde(deserialize_with = "nullable")]
     pub kind: String,
-    #[serde(deserialize_with = "nullable")]
     pub name: String,
-    #[serde(deserialize_with = "nullable")]
     pub namespace: String,
-    #[serde(deserialize_with = "nullable")]
     pub label_selector: String,
-    #[serde(deserialize_with = "nullable")]
     pub annotation_selector: String,
 }
 
+decode!(Selector {
+    "group" => group: String,
+    "version" => version: String,
+    "kind" => kind: String,
+    "name" => name: String,
+    "namespace" => namespace: String,
+    "labelSelector" => label_selector: String,
+    "annotationSelector" => annotation_selector: String,
+});
+
 /// An entry of `images`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Image {
-    #[serde(deserialize_with = "nullable")]
     pub name: String,
-    #[serde(deserialize_with = "nullable")]
     pub new_name: String,
-    #[serde(deserialize_with = "nullable")]
     pub new_tag: String,
-    #[serde(deserialize_with = "nullable")]
     pub tag_suffix: String,
-    #[serde(deserialize_with = "nullable")]
     pub digest: String,
 }
 
+decode!(Image {
+    "name" => name: String,
+    "newName" => new_name: String,
+    "newTag" => new_tag: String,
+    "tagSuffix" => tag_suffix: String,
+    "digest" => digest: String,
+});
+
 /// An entry of `replicas`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Replica {
-    #[serde(deserialize_with = "nullable")]
     pub name: String,
-    #[serde(deserialize_with = "nullable")]
     pub count: i64,
 }
 
+decode!(Replica { "name" => name: String, "count" => count: i64 });
+
 /// An entry of `replacements`: a replacement, or the file that holds some.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ReplacementEntry {
-    #[serde(deserialize_with = "nullable")]
     pub path: String,
     pub source: Option<Source>,
     pub source_value: Option<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub targets: Vec<Target>,
+    pub targets: Option<Vec<Target>>,
 }
+
+decode!(ReplacementEntry {
+    "path" => path: String,
+    "source" => source: Option<Source>,
+    "sourceValue" => source_value: Option<String>,
+    "targets" => targets: Option<Vec<Target>>,
+});
 
 /// Where a replacement takes its value.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Source {
-    #[serde(deserialize_with = "nullable")]
     pub group: String,
-    #[serde(deserialize_with = "nullable")]
     pub version: String,
-    #[serde(deserialize_with = "nullable")]
     pub kind: String,
-    #[serde(deserialize_with = "nullable")]
     pub name: String,
-    #[serde(deserialize_with = "nullable")]
     pub namespace: String,
-    #[serde(deserialize_with = "nullable")]
     pub field_path: String,
-    #[serde(deserialize_with = "nullable")]
-    pub options: FieldOptions,
+    pub options: Option<FieldOptions>,
 }
+
+decode!(Source {
+    "group" => group: String,
+    "version" => version: String,
+    "kind" => kind: String,
+    "name" => name: String,
+    "namespace" => namespace: String,
+    "fieldPath" => field_path: String,
+    "options" => options: Option<FieldOptions>,
+});
 
 /// Where a replacement writes its value.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Target {
     pub select: Option<Selector>,
-    #[serde(deserialize_with = "nullable")]
     pub reject: Vec<Selector>,
-    #[serde(deserialize_with = "nullable")]
     pub field_paths: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
-    pub options: FieldOptions,
+    pub options: Option<FieldOptions>,
 }
 
+decode!(Target {
+    "select" => select: Option<Selector>,
+    "reject" => reject: Vec<Selector>,
+    "fieldPaths" => field_paths: Vec<String>,
+    "options" => options: Option<FieldOptions>,
+});
+
 /// Which part of a field is meant.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FieldOptions {
-    #[serde(deserialize_with = "nullable")]
     pub delimiter: String,
-    #[serde(deserialize_with = "nullable")]
     pub index: i64,
-    #[serde(rename = "encoding")]
-    _encoding: Option<String>,
-    #[serde(deserialize_with = "nullable")]
+    pub encoding: String,
     pub create: bool,
 }
 
+decode!(FieldOptions {
+    "delimiter" => delimiter: String,
+    "index" => index: i64,
+    "encoding" => encoding: String,
+    "create" => create: bool,
+});
+
 /// An entry of `vars`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Var {
     pub name: String,
     pub objref: ObjectRef,
-    #[serde(deserialize_with = "nullable")]
     pub fieldref: FieldRef,
 }
 
+decode!(Var {
+    "name" => name: String,
+    "objref" => objref: ObjectRef,
+    "fieldref" => fieldref: FieldRef,
+});
+
 /// The object that a var is taken from.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ObjectRef {
-    #[serde(deserialize_with = "nullable")]
     pub api_version: String,
-    #[serde(deserialize_with = "nullable")]
     pub group: String,
-    #[serde(deserialize_with = "nullable")]
     pub version: String,
-    #[serde(deserialize_with = "nullable")]
     pub kind: String,
-    #[serde(deserialize_with = "nullable")]
     pub name: String,
-    #[serde(deserialize_with = "nullable")]
     pub namespace: String,
 }
 
+decode!(ObjectRef {
+    "apiVersion" => api_version: String,
+    "group" => group: String,
+    "version" => version: String,
+    "kind" => kind: String,
+    "name" => name: String,
+    "namespace" => namespace: String,
+});
+
 /// The field that a var is taken from.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct FieldRef {
-    #[serde(rename = "fieldPath", alias = "fieldpath", deserialize_with = "nullable")]
     pub field_path: String,
 }
 
+decode!(FieldRef { "fieldPath" => field_path: String });
+
 /// An entry of `configMapGenerator` or `secretGenerator`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct GeneratorArgs {
-    #[serde(deserialize_with = "nullable")]
     pub name: String,
-    #[serde(deserialize_with = "nullable")]
     pub namespace: String,
-    #[serde(deserialize_with = "nullable")]
     pub behavior: String,
-    #[serde(deserialize_with = "nullable")]
     pub literals: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub files: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub envs: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub env: String,
     pub options: Option<GeneratorOptions>,
-    #[serde(rename = "type", deserialize_with = "nullable")]
     pub secret_type: String,
 }
 
+decode!(GeneratorArgs {
+    "name" => name: String,
+    "namespace" => namespace: String,
+    "behavior" => behavior: String,
+    "literals" => literals: Vec<String>,
+    "files" => files: Vec<String>,
+    "envs" => envs: Vec<String>,
+    "env" => env: String,
+    "options" => options: Option<GeneratorOptions>,
+    "type" => secret_type: String,
+});
+
 /// What generated objects have besides data.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct GeneratorOptions {
-    #[serde(deserialize_with = "nullable")]
     pub labels: Strings,
-    #[serde(deserialize_with = "nullable")]
     pub annotations: Strings,
-    #[serde(deserialize_with = "nullable")]
     pub disable_name_suffix_hash: bool,
-    #[serde(deserialize_with = "nullable")]
     pub immutable: bool,
 }
 
+decode!(GeneratorOptions {
+    "labels" => labels: Strings,
+    "annotations" => annotations: Strings,
+    "disableNameSuffixHash" => disable_name_suffix_hash: bool,
+    "immutable" => immutable: bool,
+});
+
 /// How the output is sorted.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct SortOptions {
-    #[serde(deserialize_with = "nullable")]
     pub order: String,
     pub legacy_sort_options: Option<LegacySortOptions>,
 }
 
+decode!(SortOptions {
+    "order" => order: String,
+    "legacySortOptions" => legacy_sort_options: Option<LegacySortOptions>,
+});
+
 /// Kinds that come first and last.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct LegacySortOptions {
-    #[serde(deserialize_with = "nullable")]
     pub order_first: Vec<String>,
-    #[serde(deserialize_with = "nullable")]
     pub order_last: Vec<String>,
 }
 
-const TOP: [&str; 35] = [
-    "apiVersion",
-    "kind",
-    "metadata",
-    "openapi",
-    "resources",
-    "bases",
-    "components",
-    "crds",
-    "configurations",
-    "namePrefix",
-    "nameSuffix",
-    "namespace",
-    "commonLabels",
-    "labels",
-    "commonAnnotations",
-    "patches",
-    "patchesStrategicMerge",
-    "patchesJson6902",
-    "images",
-    "imageTags",
-    "replacements",
-    "replicas",
-    "vars",
-    "configMapGenerator",
-    "secretGenerator",
-    "generatorOptions",
-    "helmCharts",
-    "helmGlobals",
-    "helmChartInflationGenerator",
-    "generators",
-    "transformers",
-    "validators",
-    "buildMetadata",
-    "sortOptions",
-    "inventory",
-];
+decode!(LegacySortOptions {
+    "orderFirst" => order_first: Vec<String>,
+    "orderLast" => order_last: Vec<String>,
+});
 
-const NESTED: [&str; 45] = [
-    "pairs",
-    "includeSelectors",
-    "includeTemplates",
-    "fields",
-    "group",
-    "version",
-    "kind",
-    "path",
-    "create",
-    "patch",
-    "target",
-    "options",
-    "allowNameChange",
-    "allowKindChange",
-    "name",
-    "namespace",
-    "labelSelector",
-    "annotationSelector",
-    "newName",
-    "newTag",
-    "tagSuffix",
-    "digest",
-    "count",
-    "source",
-    "sourceValue",
-    "targets",
-    "fieldPath",
-    "delimiter",
-    "index",
-    "encoding",
-    "select",
-    "reject",
-    "fieldPaths",
-    "objref",
-    "fieldref",
-    "apiVersion",
-    "behavior",
-    "literals",
-    "files",
-    "envs",
-    "env",
-    "labels",
-    "annotations",
-    "disableNameSuffixHash",
-    "immutable",
-];
+/// Reads the text of a kustomization; `None` when it asks for nothing.
+pub(crate) fn read(text: &str) -> Result<Option<Kustomization>, goyaml::Error> {
+    let document = goyaml::parse_first(text, goyaml::Dialect::Sigs)?;
+    let Some(document) = document else { return Ok(None) };
+    let file = Kustomization::decode(&document.node, Mode::KUSTOMIZATION).map_err(to_yaml_error)?;
+    Ok(Some(file).filter(|_| asks_for_something(&document.node)))
+}
 
-/// Fields whose keys are the user's own.
-const FREE: [&str; 9] = [
-    "metadata",
-    "openapi",
-    "commonLabels",
-    "commonAnnotations",
-    "pairs",
-    "labels",
-    "annotations",
-    "helmCharts",
-    "helmGlobals",
-];
+/// Says whether anything but `kind` and `apiVersion` is set. A list without elements is.
+fn asks_for_something(node: &Node) -> bool {
+    // These are added to other fields, so that there it is.
+    const ADDED: [&str; 3] = ["bases", "imageTags", "helmChartInflationGenerator"];
+    let mut entries = node.as_mapping().into_iter().flat_map(|mapping| &mapping.entries);
+    entries.any(|(key, value)| match field(&key.value, Kustomization::FIELDS) {
+        Some("apiVersion" | "kind") => false,
+        Some(name) if ADDED.contains(&name) => !value.is_empty(),
+        _ => !value.is_null() && value.as_scalar().is_none_or(|scalar| !scalar.value.is_empty()),
+    })
+}
 
-impl Kustomization {
-    /// Reads a kustomization, matching fields without regard to case.
-    pub(crate) fn from_value(value: Value) -> Result<Self, Problem> {
-        let Value::Object(fields) = value else {
-            return Err(Problem::rule("a kustomization is a mapping of fields"));
-        };
-        read(Value::Object(canonical(fields, &TOP)))
+/// Returns an error with the field in its message.
+pub(crate) fn to_yaml_error(error: DecodeError) -> goyaml::Error {
+    let DecodeError { field, mark, message } = error;
+    let message = if field.is_empty() { message } else { format!("{field}: {message}") };
+    goyaml::Error { line: mark.line(), column: mark.column(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_fields_without_regard_to_case() {
+        let text = "NamePrefix: a-\nimages: [{NAME: b, newtag: '1'}]\nnamespace: null\n";
+        let file = read(text).unwrap().unwrap();
+        assert_eq!(file.name_prefix, "a-");
+        assert_eq!(file.images[0].new_tag, "1");
     }
-}
 
-/// Reads one type of this module, matching fields without regard to case.
-pub(crate) fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    serde_json::from_value(value).map_err(|error| Problem::rule(error.to_string()))
-}
-
-/// Keeps the fields that a kustomization has, under their proper names.
-pub(crate) fn known_fields(fields: Map<String, Value>) -> Map<String, Value> {
-    let mut known = canonical(fields, &TOP);
-    known.retain(|name, _| TOP.contains(&name.as_str()));
-    known
-}
-
-fn canonical(fields: Map<String, Value>, names: &[&str]) -> Map<String, Value> {
-    fields
-        .into_iter()
-        .map(|(key, value)| {
-            let name = names.iter().find(|name| name.eq_ignore_ascii_case(&key));
-            let key = name.map_or(key, |name| (*name).to_owned());
-            let list = value.is_array();
-            let free = FREE.contains(&key.as_str()) && !(key == "labels" && list);
-            let value = if free { value } else { canonical_nested(value) };
-            (key, value)
-        })
-        .collect()
-}
-
-fn canonical_nested(value: Value) -> Value {
-    match value {
-        Value::Object(fields) => Value::Object(canonical(fields, &NESTED)),
-        Value::Array(items) => items.into_iter().map(canonical_nested).collect(),
-        scalar => scalar,
+    #[test]
+    fn a_file_that_asks_for_nothing_is_none() {
+        for text in ["", "kind: Kustomization\n", "namePrefix: ''\n", "bases: []\n", "images:\n"] {
+            assert_eq!(read(text), Ok(None), "{text}");
+        }
+        for text in ["metadata: {}\n", "resources: []\n", "namespace: a\n"] {
+            assert!(read(text).unwrap().is_some(), "{text}");
+        }
     }
-}
 
-/// Reads null as the default.
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Option::<T>::deserialize(from).map(Option::unwrap_or_default).map_err(D::Error::custom)
+    #[test]
+    fn the_last_of_equal_keys_counts() {
+        assert_eq!(read("namespace: a\nnamespace: b\n").unwrap().unwrap().namespace, "b");
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_where() {
+        for (text, message) in [
+            (
+                "patchs: []\n",
+                "line 1, column 1: unknown field \"patchs\"; did you mean \"patches\"?",
+            ),
+            (
+                "images:\n- name: a\n  newTag: 1.5\n",
+                "line 3, column 11: images[0].newTag: expected text, found the number 1.5; quote it",
+            ),
+            (
+                "resources: a.yaml\n",
+                "line 1, column 12: resources: expected a list, found \"a.yaml\"",
+            ),
+            (
+                "labels: [{pairs: [a]}]\n",
+                "line 1, column 18: labels[0].pairs: expected a mapping of text, found a list",
+            ),
+            (
+                "replicas: [{name: a, count: many}]\n",
+                "line 1, column 29: replicas[0].count: expected a whole number, found \"many\"",
+            ),
+            ("- a\n", "line 1, column 1: expected a mapping of fields, found a list"),
+        ] {
+            assert_eq!(read(text).unwrap_err().to_string(), message, "{text}");
+        }
+    }
 }

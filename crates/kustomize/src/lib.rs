@@ -1,8 +1,12 @@
 //! Builds kustomizations to objects, as kustomize 5.8.1 does.
 //!
-//! The data's way: `load` reads a kustomization and the files it names, `accumulate` gathers the
-//! objects of its bases and components and runs the generators, `transform` holds the
-//! transformers, `references` repairs what names other objects, `order` sorts.
+//! The way of the data: `load` reads a kustomization (`kustomization` has its fields as types),
+//! `objects` reads the files of objects. `accumulate` goes through the kustomizations that build on
+//! each other and runs `generators` and `transformers`, which have a module for every field.
+//! `build` does the rest once all objects are there: `hash`, `name_references`, `vars`, `order`.
+//!
+//! An object is a tree of `goyaml` nodes that keep how they were written, because that decides what
+//! a later change makes of them. `node` has the operations of kyaml on them.
 //!
 //! ```
 //! use kustomize::{MemoryTree, Options, build, to_yaml};
@@ -19,23 +23,38 @@
 //! bases, exec plugins and Helm charts are refused.
 
 mod accumulate;
+mod budget;
+mod build;
+mod config;
+mod crds;
+mod decode;
 mod error;
-mod fields;
+mod field_spec;
 mod flux;
 mod generators;
+mod go_json;
 mod hash;
 mod id;
 mod json6902;
 mod kustomization;
 mod load;
 mod merge;
+mod name_references;
+mod node;
+mod objects;
 mod order;
-mod references;
+mod origin;
+mod path_matcher;
+mod plugins;
+mod regex;
+mod remote;
 mod resource;
+mod resources;
 mod schema;
 mod selector;
-mod transform;
+mod transformers;
 mod tree;
+mod vars;
 
 pub use error::{BuildError, Problem};
 pub use flux::{GenerateError, Image, Overrides, Patch, PatchTarget, generate};
@@ -72,6 +91,9 @@ pub struct Options {
     pub order: Order,
     /// Whether every object gets the label `app.kubernetes.io/managed-by`.
     pub managed_by_label: bool,
+    /// Whether a schema that `openapi` names takes the place of the built-in kinds, as the command
+    /// line has it, rather than adds to them, as the controllers have it.
+    pub openapi_replaces: bool,
 }
 
 /// Builds the kustomization in a directory of a tree.
@@ -80,15 +102,15 @@ pub struct Options {
 ///
 /// With the kustomization, the field and what is wrong with it.
 pub fn build(tree: &dyn Tree, dir: &str, options: &Options) -> Result<Vec<Value>, BuildError> {
-    accumulate::build(tree, dir, options)
+    build::build(tree, dir, options)
 }
 
 /// Returns the namespace that an object ends up in: `default` when it names none, and `None` when
 /// objects of its kind have no namespace.
 pub fn effective_namespace(object: &Value) -> Option<&str> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let gvk = id::Gvk::new(text("/apiVersion"), text("/kind"));
-    (!gvk.is_cluster_scoped()).then(|| id::or_default(text("/metadata/namespace")))
+    let is_cluster_scoped = schema::is_cluster_scoped(text("/apiVersion"), text("/kind"));
+    (!is_cluster_scoped).then(|| id::or_default(text("/metadata/namespace")))
 }
 
 /// Returns objects as YAML documents, as `kustomize build` prints them.

@@ -1,88 +1,130 @@
-//! Reads kustomizations and the files that they name.
+//! Reads the files that a kustomization names.
 
-use serde_json::Value;
-
+use crate::budget::Budget;
 use crate::error::{BuildError, Problem};
 use crate::flux::NAMES;
-use crate::kustomization::Kustomization;
-use crate::resource::Resource;
-use crate::tree::{FileKind, Tree, is_in, resolve};
-use crate::{LoadRestrictor, Options};
+use crate::kustomization::{self, Kustomization};
+use crate::tree::{FileKind, Tree, TreeError, is_in, resolve};
+use crate::{LoadRestrictor, remote};
 
-/// Finds and reads the kustomization of a directory.
-pub(crate) fn kustomization(
-    tree: &dyn Tree,
-    dir: &str,
-) -> Result<(String, Kustomization), BuildError> {
-    let paths =
-        NAMES.map(|name| if dir.is_empty() { name.into() } else { format!("{dir}/{name}") });
-    let mut found = paths.into_iter().filter(|path| tree.kind(path) == Some(FileKind::File));
-    let path = found.next().ok_or_else(|| BuildError::NoKustomization { dir: dir.to_owned() })?;
+/// The files of one kustomization.
+#[derive(Clone, Copy)]
+pub(crate) struct Loader<'a> {
+    pub tree: &'a dyn Tree,
+    pub restrictor: LoadRestrictor,
+    /// The directory of the kustomization, without links in its path.
+    pub dir: &'a str,
+    /// What may be read.
+    pub budget: &'a Budget,
+}
+
+impl Loader<'_> {
+    /// Returns where a file or directory is that is named in the kustomization.
+    pub(crate) fn resolve(&self, path: &str) -> Result<String, TreeError> {
+        resolve(self.dir, path)
+    }
+
+    /// Reads a file.
+    pub(crate) fn read(&self, path: &str) -> Result<Vec<u8>, Problem> {
+        if remote::is_http(path) {
+            return Err(Problem::Remote { url: path.to_owned() });
+        }
+        let resolved = self.resolve(path)?;
+        match self.tree.kind(&resolved) {
+            Some(FileKind::File) => {}
+            Some(FileKind::Directory) => {
+                return Err(Problem::rule(format!("{path} is a directory, expected a file")));
+            }
+            None => return Err(TreeError::NotFound(resolved).into()),
+        }
+        if self.restrictor == LoadRestrictor::RootOnly {
+            let real = self.tree.real_path(&resolved)?;
+            if !is_in(&real, self.dir) {
+                return Err(Problem::rule(format!(
+                    "file {path} is not in or below the directory of the kustomization; move it \
+                     there, make it a base, or build with --load-restrictor LoadRestrictionsNone"
+                )));
+            }
+        }
+        let bytes = self.tree.read(&resolved)?;
+        self.budget.spend(bytes.len())?;
+        Ok(bytes)
+    }
+
+    /// Reads a file as text.
+    pub(crate) fn read_text(&self, path: &str) -> Result<String, Problem> {
+        let bytes = self.read(path)?;
+        let text = goyaml::decode(&bytes)
+            .map_err(|source| Problem::Yaml { path: path.to_owned(), source })?;
+        Ok(text.into_owned())
+    }
+}
+
+/// A kustomization file and where it is.
+pub(crate) struct File {
+    /// The path in the tree.
+    pub path: String,
+    /// The name without directory.
+    pub name: &'static str,
+    pub content: Kustomization,
+}
+
+/// Finds and reads the kustomization of the directory.
+pub(crate) fn kustomization(loader: &Loader<'_>) -> Result<File, BuildError> {
+    let Loader { tree, dir, .. } = *loader;
+    let mut found = NAMES
+        .into_iter()
+        .map(|name| (if dir.is_empty() { name.into() } else { format!("{dir}/{name}") }, name))
+        .filter(|(path, _)| tree.kind(path) == Some(FileKind::File));
+    let (path, name) =
+        found.next().ok_or_else(|| BuildError::NoKustomization { dir: dir.to_owned() })?;
     if found.next().is_some() {
         return Err(BuildError::SeveralKustomizations { dir: dir.to_owned() });
     }
-    let read = || {
-        let text = String::from_utf8_lossy(&tree.read(&path)?).into_owned();
-        let documents = goyaml::parse_documents(&text)
-            .map_err(|source| Problem::Yaml { path: path.clone(), source })?;
-        let value =
-            documents.into_iter().next().ok_or_else(|| Problem::rule("the file is empty"))?;
-        Kustomization::from_value(value)
+    match read(loader, &path) {
+        Ok(content) => Ok(File { path, name, content }),
+        Err(source) => Err(BuildError::Invalid { kustomization: path, source }),
+    }
+}
+
+fn read(loader: &Loader<'_>, path: &str) -> Result<Kustomization, Problem> {
+    let bytes = loader.tree.read(path)?;
+    loader.budget.spend(bytes.len())?;
+    let yaml = |source| Problem::Yaml { path: path.to_owned(), source };
+    let text = goyaml::decode(&bytes).map_err(yaml)?;
+    let mut file = kustomization::read(&text).map_err(yaml)?.ok_or_else(|| {
+        Problem::rule("the kustomization is empty; list resources, or remove the file")
+    })?;
+    if file.kind.is_empty() {
+        "Kustomization".clone_into(&mut file.kind);
+    }
+    let version = match file.kind.as_str() {
+        "Kustomization" => "kustomize.config.k8s.io/v1beta1",
+        "Component" => "kustomize.config.k8s.io/v1alpha1",
+        other => {
+            return Err(Problem::rule(format!(
+                "kind should be Kustomization or Component, not {other}"
+            )));
+        }
     };
-    read()
-        .map(|file| (path.clone(), file))
-        .map_err(|source| BuildError::Invalid { kustomization: path.clone(), source })
-}
-
-/// Reads a file that a kustomization names.
-pub(crate) fn file(
-    tree: &dyn Tree,
-    dir: &str,
-    path: &str,
-    options: &Options,
-) -> Result<Vec<u8>, Problem> {
-    let resolved = resolve(dir, path)?;
-    if options.load_restrictor == LoadRestrictor::RootOnly && !is_in(&resolved, dir) {
-        return Err(Problem::rule(format!("file {path} is not in or below the directory {dir:?}")));
+    if !file.api_version.is_empty() && file.api_version != version {
+        return Err(Problem::rule(format!(
+            "apiVersion for {} should be {version}, not {}",
+            file.kind, file.api_version
+        )));
     }
-    Ok(tree.read(&resolved)?)
+    Ok(with_old_names(file))
 }
 
-/// Reads the objects of a text.
-pub(crate) fn objects(text: &str, path: &str) -> Result<Vec<Resource>, Problem> {
-    let documents = goyaml::parse_values(&text.replace("\r\n", "\n"), goyaml::Dialect::Kyaml)
-        .map_err(|source| Problem::Yaml { path: path.to_owned(), source })?;
-    let mut queue: std::collections::VecDeque<Value> = documents.into_iter().collect();
-    let mut objects = Vec::new();
-    while let Some(value) = queue.pop_front() {
-        if value.is_null() {
-            continue;
+/// Moves what stands under deprecated names to where it belongs.
+fn with_old_names(mut file: Kustomization) -> Kustomization {
+    file.resources.append(&mut file.bases);
+    file.images.append(&mut file.image_tags);
+    for args in file.config_map_generator.iter_mut().chain(&mut file.secret_generator) {
+        if !args.env.is_empty() {
+            args.envs.push(std::mem::take(&mut args.env));
         }
-        let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if kind.is_empty() {
-            return Err(Problem::rule(format!("an object of {path} has no kind")));
-        }
-        match value.get("items") {
-            Some(Value::Array(items)) if kind.ends_with("List") => {
-                queue.extend(items.iter().cloned());
-                continue;
-            }
-            Some(Value::Null) if kind.ends_with("List") => continue,
-            _ => {}
-        }
-        let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        if name.is_empty() && !kind.ends_with("List") {
-            return Err(Problem::rule(format!("a {kind} of {path} has no metadata.name")));
-        }
-        objects.push(Resource::new(value));
     }
-    Ok(objects)
-}
-
-/// Says whether a reference leads to another machine.
-pub(crate) fn is_remote(path: &str) -> bool {
-    path.contains("://")
-        || ["git::", "git@", "gh:", "github.com/", "github.com:"]
-            .iter()
-            .any(|prefix| path.starts_with(prefix))
+    file.helm_charts.append(&mut file.helm_chart_inflation_generator);
+    file
 }

@@ -1,84 +1,71 @@
-//! An object on its way through the build, and the ordered set of them.
+//! An object on its way through the build.
 
-use std::collections::HashSet;
+mod memory;
 
-use serde_json::{Map, Value, json};
+pub(crate) use memory::{Behavior, Memory};
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use goyaml::{Dialect, Mapping, Node, Scalar, Value};
 
 use crate::error::Problem;
 use crate::id::{Gvk, Id};
+use crate::node::{self, set_field};
 
 /// An object and what the build remembers about it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Resource {
-    /// The object.
-    pub value: Value,
-    /// What it was called before, oldest first.
-    previous: Vec<Previous>,
-    /// The prefixes that its name got, oldest first.
-    pub prefixes: Vec<String>,
-    /// The suffixes that its name got, oldest first.
-    pub suffixes: Vec<String>,
-    /// Whether its name gets a hash of its content.
-    pub needs_hash: bool,
-    /// What a generator wants done with an object of the same id.
-    pub behavior: Behavior,
+    /// The object, a mapping.
+    pub node: Node,
     /// Where it came from.
-    pub origin: Option<Value>,
-    /// What changed it.
-    pub transformations: Vec<Value>,
+    pub source: Source,
+    /// Whether objects of its kind have no namespace.
+    pub cluster_scoped: bool,
+    /// What the build remembers about it.
+    pub memory: Memory,
+    /// The vars that are taken from it.
+    pub vars: Vec<String>,
+    /// The scalars of the node that stand at several places, by their number.
+    shared: HashMap<u32, Scalar>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-struct Previous {
-    kind: String,
-    name: String,
-    namespace: String,
+/// A file and the line in it, or what else made an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub file: Arc<str>,
+    pub line: usize,
 }
 
-/// What to do when a generated object exists.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Behavior {
-    #[default]
-    Create,
-    Merge,
-    Replace,
-}
-
-impl Behavior {
-    /// Reads a behavior; anything unknown creates.
-    pub(crate) fn parse(text: &str) -> Self {
-        match text {
-            "merge" => Self::Merge,
-            "replace" => Self::Replace,
-            _ => Self::Create,
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}", self.file),
         }
     }
 }
 
 impl Resource {
-    pub(crate) fn new(value: Value) -> Self {
-        let mut resource = Self { value, ..Self::default() };
-        resource.take_internal_annotations();
+    pub(crate) fn new(node: Node, source: Source) -> Self {
+        let mut resource = Self {
+            node,
+            source,
+            cluster_scoped: false,
+            memory: Memory::default(),
+            vars: Vec::new(),
+            shared: HashMap::new(),
+        };
+        resource.take_in_memory();
         resource
     }
 
-    /// Reads the flags that users may set through annotations.
-    fn take_internal_annotations(&mut self) {
-        const HASH: &str = "internal.config.kubernetes.io/needsHashSuffix";
-        const BEHAVIOR: &str = "internal.config.kubernetes.io/generatorBehavior";
-        let Some(annotations) =
-            self.value.pointer("/metadata/annotations").and_then(Value::as_object)
-        else {
-            return;
-        };
-        let needs_hash = annotations.get(HASH).and_then(Value::as_str) == Some("enabled");
-        let behavior = annotations.get(BEHAVIOR).and_then(Value::as_str).unwrap_or_default();
-        self.behavior = Behavior::parse(behavior);
-        self.needs_hash = needs_hash;
+    pub(crate) fn kind(&self) -> &str {
+        self.node.get("kind").map_or("", Node::text)
     }
 
-    pub(crate) fn kind(&self) -> &str {
-        self.value.get("kind").and_then(Value::as_str).unwrap_or_default()
+    pub(crate) fn api_version(&self) -> &str {
+        self.node.get("apiVersion").map_or("", Node::text)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -90,67 +77,100 @@ impl Resource {
     }
 
     fn meta(&self, field: &str) -> &str {
-        let value = self.value.get("metadata").and_then(|metadata| metadata.get(field));
-        value.and_then(Value::as_str).unwrap_or_default()
+        let value = self.node.get("metadata").and_then(|metadata| metadata.get(field));
+        value.filter(|value| !value.is_empty()).map_or("", Node::text)
     }
 
-    pub(crate) fn gvk(&self) -> Gvk {
-        let version = self.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-        Gvk::new(version, self.kind())
+    pub(crate) fn gvk(&self) -> Gvk<'_> {
+        Gvk::new(self.api_version(), self.kind())
     }
 
     /// Returns what the object is called now.
-    pub(crate) fn id(&self) -> Id {
-        Id { gvk: self.gvk(), name: self.name().to_owned(), namespace: self.namespace().to_owned() }
+    pub(crate) fn id(&self) -> Id<'_> {
+        Id {
+            gvk: self.gvk(),
+            name: self.name(),
+            namespace: self.namespace(),
+            cluster_scoped: self.cluster_scoped,
+        }
     }
 
     /// Returns what the object was called before, oldest first, under the current group and version.
-    pub(crate) fn previous_ids(&self) -> impl Iterator<Item = Id> {
+    pub(crate) fn previous_ids(&self) -> impl Iterator<Item = Id<'_>> {
         let gvk = self.gvk();
-        self.previous.iter().map(move |previous| Id {
-            gvk: Gvk { kind: previous.kind.clone(), ..gvk.clone() },
-            name: previous.name.clone(),
-            namespace: previous.namespace.clone(),
+        self.memory.previous.iter().map(move |previous| Id {
+            gvk: Gvk { kind: &previous.kind, ..gvk },
+            name: &previous.name,
+            namespace: &previous.namespace,
+            // The namespace is the effective one.
+            cluster_scoped: false,
         })
     }
 
     /// Returns the names that the object had before.
     pub(crate) fn previous_names(&self) -> impl Iterator<Item = &str> {
-        self.previous.iter().map(|previous| previous.name.as_str())
+        self.memory.previous.iter().map(|previous| previous.name.as_str())
     }
 
     /// Returns what the object was called at first.
-    pub(crate) fn original_id(&self) -> Id {
+    pub(crate) fn original_id(&self) -> Id<'_> {
         self.previous_ids().next().unwrap_or_else(|| self.id())
     }
 
-    /// Says whether the object is or was called so.
-    pub(crate) fn was(&self, id: &Id) -> bool {
-        self.id() == *id || self.previous_ids().any(|previous| previous == *id)
+    /// Returns every id the object has and had.
+    pub(crate) fn all_ids(&self) -> impl Iterator<Item = Id<'_>> {
+        self.previous_ids().chain(std::iter::once(self.id()))
     }
 
     /// Records what the object is called, before that changes.
     pub(crate) fn remember_id(&mut self) {
         let id = self.id();
-        self.previous.push(Previous {
-            kind: id.gvk.kind.clone(),
-            namespace: id.effective_namespace().to_owned(),
-            name: id.name,
-        });
+        let (kind, name) = (id.gvk.kind.to_owned(), id.name.to_owned());
+        let namespace = id.effective_namespace().to_owned();
+        self.memory.add_previous(kind, name, namespace);
     }
 
-    pub(crate) fn metadata(&mut self) -> Option<&mut Map<String, Value>> {
-        let fields = self.value.as_object_mut()?;
-        let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
-        if metadata.is_null() {
-            *metadata = json!({});
+    /// Returns the object for a message: what it is called and where it came from.
+    pub(crate) fn describe(&self) -> String {
+        format!("{} ({})", self.id(), self.source)
+    }
+
+    /// Says which object a problem is about.
+    pub(crate) fn blame(&self, problem: Problem) -> Problem {
+        match problem {
+            Problem::Object { .. } => problem,
+            problem => Problem::Object { object: self.describe(), source: Box::new(problem) },
         }
-        metadata.as_object_mut()
+    }
+
+    fn fields(&mut self) -> Option<&mut Mapping> {
+        self.node.as_mapping_mut()
+    }
+
+    /// Lends the metadata, made where it is missing.
+    pub(crate) fn metadata(&mut self) -> Option<&mut Mapping> {
+        let fields = self.fields()?;
+        if fields.get("metadata").is_none() {
+            fields.push("metadata", Mapping::new());
+        }
+        fields.get_mut("metadata")?.as_mapping_mut()
+    }
+
+    pub(crate) fn set_kind(&mut self, kind: &str) {
+        if let Some(fields) = self.fields() {
+            set_field(fields, "kind", Scalar::plain(kind));
+        }
+    }
+
+    pub(crate) fn set_api_version(&mut self, version: &str) {
+        if let Some(fields) = self.fields() {
+            set_field(fields, "apiVersion", Scalar::plain(version));
+        }
     }
 
     pub(crate) fn set_name(&mut self, name: &str) {
         if let Some(metadata) = self.metadata() {
-            metadata.insert("name".into(), json!(name));
+            set_field(metadata, "name", Scalar::plain(name));
         }
     }
 
@@ -158,127 +178,133 @@ impl Resource {
     pub(crate) fn set_namespace(&mut self, namespace: &str) {
         if let Some(metadata) = self.metadata() {
             if namespace.is_empty() {
-                metadata.shift_remove("namespace");
+                metadata.remove("namespace");
             } else {
-                metadata.insert("namespace".into(), json!(namespace));
+                set_field(metadata, "namespace", Scalar::plain(namespace));
             }
         }
     }
 
-    /// Returns `metadata.labels` or `metadata.annotations`.
-    pub(crate) fn map(&self, field: &str) -> Option<&Map<String, Value>> {
-        self.value.get("metadata")?.get(field)?.as_object()
+    /// Returns the entries of `metadata.labels` or `metadata.annotations` as text.
+    pub(crate) fn map(&self, field: &str) -> impl Iterator<Item = (&str, &str)> {
+        let map = self.node.get("metadata").and_then(|metadata| metadata.get(field));
+        let entries = map.and_then(Node::as_mapping).into_iter().flat_map(|map| &map.entries);
+        entries.map(|(key, value)| (key.value.as_str(), value.text()))
     }
 
-    /// Returns `metadata.labels` or `metadata.annotations`, made where it is missing.
-    pub(crate) fn map_mut(&mut self, field: &str) -> Option<&mut Map<String, Value>> {
-        let slot = self.metadata()?.entry(field).or_insert_with(|| json!({}));
-        if slot.is_null() {
-            *slot = json!({});
+    /// Returns an entry of `metadata.annotations` as text.
+    pub(crate) fn annotation(&self, name: &str) -> Option<&str> {
+        self.map("annotations").find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// Replaces `metadata.labels` or `metadata.annotations`; nothing removes it. All is text then.
+    pub(crate) fn set_map<'a>(
+        &mut self,
+        field: &str,
+        entries: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) {
+        let sorted: std::collections::BTreeMap<&str, &str> = entries.into_iter().collect();
+        let Some(metadata) = self.metadata() else { return };
+        metadata.remove(field);
+        if sorted.is_empty() {
+            return;
         }
-        slot.as_object_mut()
+        let mut map = Mapping::new();
+        for (key, value) in sorted {
+            map.push(key, text(value));
+        }
+        metadata.push(field, map);
     }
 
-    fn absorb_history(&mut self, old: &Self) {
-        self.previous.clone_from(&old.previous);
-        self.prefixes.clone_from(&old.prefixes);
-        self.suffixes.clone_from(&old.suffixes);
-        self.origin.clone_from(&old.origin);
-        self.transformations.clone_from(&old.transformations);
+    /// Sets one annotation, as the transformers of build metadata do it: all others become text.
+    pub(crate) fn set_annotation(&mut self, name: &str, value: Option<&str>) {
+        let mut entries: Vec<(String, String)> = self
+            .map("annotations")
+            .filter(|(key, _)| *key != name)
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        entries.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        self.set_map("annotations", entries.iter().map(|(key, value)| (&**key, &**value)));
+    }
+
+    /// Returns the object as it will be written.
+    pub(crate) fn to_value(&self) -> Result<Value, Problem> {
+        goyaml::to_value(&self.node, Dialect::Kyaml).map_err(|source| {
+            self.blame(Problem::Yaml { path: self.source.file.to_string(), source })
+        })
+    }
+
+    /// Makes scalars one that were written to several places.
+    pub(crate) fn share(&mut self, identity: u32, scalar: Scalar) {
+        self.shared.insert(identity, scalar);
+    }
+
+    /// Forgets which scalars are one, after the node was made anew.
+    pub(crate) fn forget_shared(&mut self) {
+        self.shared.clear();
+    }
+
+    /// Makes the scalars equal that are one, after some were changed; the last change counts.
+    pub(crate) fn settle(&mut self) {
+        if self.shared.is_empty() {
+            return;
+        }
+        let mut changed = HashMap::new();
+        find_changed(&self.node, &self.shared, &mut changed);
+        if !changed.is_empty() {
+            spread(&mut self.node, &changed);
+            self.shared.extend(changed);
+        }
     }
 }
 
-/// Objects in the order in which they came.
-#[derive(Debug, Default)]
-pub(crate) struct Resources {
-    items: Vec<Resource>,
-    /// The ids of the items; absent after they could have changed.
-    ids: Option<HashSet<(Gvk, String, String)>>,
+/// Returns text as a node that stays text.
+fn text(value: &str) -> Scalar {
+    let mut node = Node::from(Scalar::string(value));
+    node::quote_ambiguous(&mut node);
+    match node {
+        Node::Scalar(scalar) => scalar,
+        _ => Scalar::string(value),
+    }
 }
 
-impl Resources {
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Resource> {
-        self.items.iter()
-    }
-
-    /// Lends the objects for changes, their ids included.
-    pub(crate) fn items_mut(&mut self) -> &mut Vec<Resource> {
-        self.ids = None;
-        &mut self.items
-    }
-
-    pub(crate) fn into_items(self) -> Vec<Resource> {
-        self.items
-    }
-
-    /// Adds an object of a new id.
-    pub(crate) fn append(&mut self, resource: Resource) -> Result<(), Problem> {
-        let items = &self.items;
-        let ids =
-            self.ids.get_or_insert_with(|| items.iter().map(|item| item.id().key()).collect());
-        if !ids.insert(resource.id().key()) {
-            return Err(Problem::Duplicate { id: resource.id().to_string() });
-        }
-        self.items.push(resource);
-        Ok(())
-    }
-
-    pub(crate) fn append_all(&mut self, others: Self) -> Result<(), Problem> {
-        others.items.into_iter().try_for_each(|item| self.append(item))
-    }
-
-    /// Adds a generated object, or merges it into the one that it names.
-    pub(crate) fn absorb(&mut self, mut new: Resource) -> Result<(), Problem> {
-        let id = new.id();
-        let matches: Vec<_> = (0..self.items.len()).filter(|&at| self.items[at].was(&id)).collect();
-        match (matches.as_slice(), new.behavior) {
-            ([], Behavior::Create) => self.append(new),
-            ([], _) => Err(Problem::rule(format!(
-                "{id} does not exist, so there is nothing to merge or replace; \
-                 use behavior: create"
-            ))),
-            ([_], Behavior::Create) => {
-                Err(Problem::rule(format!("{id} exists already; use behavior: merge or replace")))
+/// Finds shared scalars that are not what they were, in the order in which kustomize goes through
+/// fields: sorted.
+fn find_changed(node: &Node, shared: &HashMap<u32, Scalar>, changed: &mut HashMap<u32, Scalar>) {
+    match node {
+        Node::Scalar(scalar) if scalar.identity != 0 => {
+            let was = shared.get(&scalar.identity);
+            let same = was.is_none_or(|was| {
+                was.value == scalar.value && was.tag == scalar.tag && was.style == scalar.style
+            });
+            if !same {
+                changed.insert(scalar.identity, scalar.clone());
             }
-            (&[at], behavior) => {
-                let old = &self.items[at];
-                merge_metadata(&mut new, old);
-                if behavior == Behavior::Merge {
-                    for field in ["data", "binaryData"] {
-                        overlay(&mut new.value, &old.value, field);
-                    }
-                }
-                new.absorb_history(old);
-                let (name, namespace) = (old.name().to_owned(), old.namespace().to_owned());
-                new.set_name(&name);
-                new.set_namespace(&namespace);
-                self.ids = None;
-                self.items[at] = new;
-                Ok(())
+        }
+        Node::Scalar(_) => {}
+        Node::Sequence(list) => {
+            list.items.iter().for_each(|item| find_changed(item, shared, changed));
+        }
+        Node::Mapping(mapping) => {
+            let mut entries: Vec<_> = mapping.entries.iter().collect();
+            entries.sort_by(|(a, _), (b, _)| a.value.cmp(&b.value));
+            for (_, value) in entries {
+                find_changed(value, shared, changed);
             }
-            _ => Err(Problem::rule(format!("several objects match {id}; name one of them"))),
         }
     }
 }
 
-fn merge_metadata(new: &mut Resource, old: &Resource) {
-    for field in ["labels", "annotations"] {
-        let (mut value, other) = (new.value["metadata"].take(), &old.value["metadata"]);
-        overlay(&mut value, other, field);
-        new.value["metadata"] = value;
-    }
-}
-
-/// Puts the entries of an old map under those of the new one.
-fn overlay(new: &mut Value, old: &Value, field: &str) {
-    let Some(old) = old.get(field).and_then(Value::as_object).filter(|old| !old.is_empty()) else {
-        return;
-    };
-    let mut merged = old.clone();
-    if let Some(new) = new.get(field).and_then(Value::as_object) {
-        merged.extend(new.clone());
-    }
-    if let Some(fields) = new.as_object_mut() {
-        fields.insert(field.to_owned(), Value::Object(merged));
+fn spread(node: &mut Node, changed: &HashMap<u32, Scalar>) {
+    match node {
+        Node::Scalar(scalar) => {
+            if let Some(new) = changed.get(&scalar.identity) {
+                scalar.clone_from(new);
+            }
+        }
+        Node::Sequence(list) => list.items.iter_mut().for_each(|item| spread(item, changed)),
+        Node::Mapping(mapping) => {
+            mapping.entries.iter_mut().for_each(|(_, value)| spread(value, changed));
+        }
     }
 }

@@ -19,6 +19,14 @@ pub trait Tree {
     ///
     /// When there is no such directory or it may not be read.
     fn list(&self, dir: &str) -> Result<Vec<String>, TreeError>;
+    /// Returns the path without links that a path leads to. Trees without links return it as it is.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is there, or it is outside of the tree.
+    fn real_path(&self, path: &str) -> Result<String, TreeError> {
+        Ok(path.to_owned())
+    }
 }
 
 /// What a path leads to.
@@ -122,6 +130,13 @@ impl Tree for OverlayTree<'_> {
         match self.above.kind(path) {
             Some(FileKind::File) => Some(FileKind::File),
             above => self.below.kind(path).or(above),
+        }
+    }
+
+    fn real_path(&self, path: &str) -> Result<String, TreeError> {
+        match self.above.kind(path) {
+            Some(FileKind::File) => Ok(path.to_owned()),
+            _ => self.below.real_path(path),
         }
     }
 

@@ -10,8 +10,12 @@ use super::Emitter;
 pub(crate) struct Analysis {
     pub(crate) multiline: bool,
     pub(crate) plain_allowed: bool,
+    /// Whether it can be plain in brackets.
+    pub(crate) flow_plain_allowed: bool,
     pub(crate) single_quoted_allowed: bool,
     pub(crate) block_allowed: bool,
+    /// Whether go-yaml v3 writes it as a block, which may have tabs there.
+    pub(crate) block_allowed_with_tabs: bool,
 }
 
 impl Analysis {
@@ -20,13 +24,16 @@ impl Analysis {
             return Self {
                 multiline: false,
                 plain_allowed: true,
+                flow_plain_allowed: false,
                 single_quoted_allowed: true,
                 block_allowed: false,
+                block_allowed_with_tabs: false,
             };
         }
         let bytes = text.as_bytes();
         let mut indicators = text.starts_with("---") || text.starts_with("...");
-        let (mut breaks, mut special) = (false, false);
+        let mut flow_indicators = indicators;
+        let (mut breaks, mut special, mut tabs) = (false, false, false);
         let (mut break_space, mut space_break) = (false, false);
         let (mut previous_space, mut previous_break, mut preceded_by_blank) = (false, false, true);
         for (at, char) in text.char_indices() {
@@ -40,11 +47,16 @@ impl Analysis {
                     indicators = true;
                 }
                 '?' | '-' if at == 0 && blank_follows => indicators = true,
-                ':' if blank_follows => indicators = true,
+                ',' | '?' | '[' | ']' | '{' | '}' => flow_indicators = true,
+                ':' => {
+                    flow_indicators = true;
+                    indicators |= blank_follows;
+                }
                 '#' if preceded_by_blank => indicators = true,
                 _ => {}
             }
-            special |= !is_printable(char);
+            tabs |= char == '\t';
+            special |= char != '\t' && !is_printable(char);
             let is_break = is_break(char);
             breaks |= is_break;
             break_space |= char == ' ' && previous_break;
@@ -55,12 +67,16 @@ impl Analysis {
         }
         let edge = |char: Option<char>| char.is_some_and(|char| char == ' ' || is_break(char));
         let edges = edge(text.chars().next()) || edge(text.chars().next_back());
-        let quotes = !(break_space || space_break || special);
+        let quotes = !(break_space || space_break || special || tabs);
+        let plain = quotes && !edges && !breaks && !indicators;
+        let block = !(text.ends_with(' ') || space_break || special);
         Self {
             multiline: breaks,
-            plain_allowed: quotes && !edges && !breaks && !indicators,
+            plain_allowed: plain,
+            flow_plain_allowed: plain && !flow_indicators,
             single_quoted_allowed: quotes,
-            block_allowed: !(text.ends_with(' ') || space_break || special),
+            block_allowed: block && !tabs,
+            block_allowed_with_tabs: block,
         }
     }
 }
@@ -80,15 +96,61 @@ fn is_printable(char: char) -> bool {
 }
 
 impl Emitter<'_> {
-    pub(super) fn single_quoted(&mut self, text: &str) {
+    /// Writes text without quotes; it has no line breaks.
+    pub(super) fn plain_text(&mut self, text: &str, allow_breaks: bool) {
+        if !allow_breaks || self.fits(text) {
+            self.plain(text);
+            return;
+        }
+        self.blank();
+        let mut spaces = false;
+        for (at, char) in text.char_indices() {
+            let breaks = char == ' '
+                && !spaces
+                && self.column > self.width
+                && text.as_bytes().get(at + 1) != Some(&b' ');
+            if breaks {
+                self.write_indent();
+            } else {
+                self.put_char(char);
+                self.indention = false;
+            }
+            spaces = char == ' ';
+        }
+        self.whitespace = false;
+        self.indention = false;
+    }
+
+    /// Says whether text stands on the rest of the line, so that it is not broken.
+    fn fits(&self, text: &str) -> bool {
+        self.column.saturating_add(text.len()).saturating_add(2) < self.width
+    }
+
+    pub(super) fn single_quoted(&mut self, text: &str, allow_breaks: bool) {
         self.blank();
         self.put("'");
-        let mut breaks = false;
-        for char in text.chars() {
+        let (mut breaks, mut spaces) = (false, false);
+        for (at, char) in text.char_indices() {
+            if char == ' '
+                && allow_breaks
+                && !spaces
+                && self.column > self.width
+                && at > 0
+                && text.as_bytes().get(at + 1).is_some_and(|next| *next != b' ')
+            {
+                self.write_indent();
+                spaces = true;
+                continue;
+            }
             if is_break(char) {
                 self.break_char(char);
                 self.indention = true;
                 breaks = true;
+                continue;
+            }
+            if char == ' ' {
+                self.put_char(' ');
+                spaces = true;
                 continue;
             }
             if breaks {
@@ -97,21 +159,39 @@ impl Emitter<'_> {
             if char == '\'' {
                 self.put("'");
             }
-            self.put(char.encode_utf8(&mut [0; 4]));
+            self.put_char(char);
             self.indention = false;
             breaks = false;
+            spaces = false;
         }
         self.put("'");
         self.whitespace = false;
         self.indention = false;
     }
 
-    pub(super) fn double_quoted(&mut self, text: &str) {
+    pub(super) fn double_quoted(&mut self, text: &str, allow_breaks: bool) {
         self.blank();
         self.put("\"");
+        let mut spaces = false;
         // A slip of go-yaml: behind a byte order mark every character is escaped.
         let all = text.starts_with('\u{feff}');
-        for char in text.chars() {
+        for (at, char) in text.char_indices() {
+            let next = text.as_bytes().get(at + 1);
+            let breaks = char == ' '
+                && !all
+                && allow_breaks
+                && !spaces
+                && self.column > self.width
+                && at > 0
+                && next.is_some();
+            spaces = char == ' ' && !all;
+            if breaks {
+                self.write_indent();
+                if next == Some(&b' ') {
+                    self.put("\\");
+                }
+                continue;
+            }
             let escape = match char {
                 '\0' => "\\0",
                 '\x07' => "\\a",
@@ -129,7 +209,7 @@ impl Emitter<'_> {
                 '\u{2028}' => "\\L",
                 '\u{2029}' => "\\P",
                 char if is_printable(char) && !all => {
-                    self.put(char.encode_utf8(&mut [0; 4]));
+                    self.put_char(char);
                     continue;
                 }
                 char => {
@@ -150,21 +230,7 @@ impl Emitter<'_> {
     }
 
     pub(super) fn literal(&mut self, text: &str) {
-        self.blank();
-        self.put("|");
-        let first = text.chars().next();
-        if first.is_some_and(|first| first == ' ' || is_break(first)) {
-            self.put("2");
-        }
-        let mut last = text.chars().rev();
-        match (last.next(), last.next()) {
-            (Some(last), _) if !is_break(last) => self.put("-"),
-            (Some(_), before) if before.is_none_or(is_break) => self.put("+"),
-            _ => {}
-        }
-        self.put_break();
-        self.indention = true;
-        self.whitespace = true;
+        self.block_header("|", text);
         let mut breaks = true;
         for line in text.split_inclusive(is_break) {
             let mut chars = line.chars();
@@ -184,6 +250,51 @@ impl Emitter<'_> {
                 breaks = true;
             }
         }
+    }
+
+    pub(super) fn folded(&mut self, text: &str) {
+        self.block_header(">", text);
+        // A slip of go-yaml: it looks at the beginning of the text, not at what follows the break.
+        let leading = text.trim_start_matches(is_break);
+        let begins_blank = leading.starts_with([' ', '\t', '\0']) || leading.is_empty();
+        let (mut breaks, mut leading_spaces) = (true, true);
+        for char in text.chars() {
+            if is_break(char) {
+                if !breaks && !leading_spaces && char == '\n' && !begins_blank {
+                    self.put_break();
+                }
+                self.break_char(char);
+                self.indention = true;
+                breaks = true;
+                continue;
+            }
+            if breaks {
+                self.write_indent();
+                leading_spaces = matches!(char, ' ' | '\t');
+            }
+            self.put_char(char);
+            self.indention = false;
+            breaks = false;
+        }
+    }
+
+    /// Writes the indicator of a block, and what it says about indentation and the last breaks.
+    fn block_header(&mut self, indicator: &str, text: &str) {
+        self.blank();
+        self.put(indicator);
+        let first = text.chars().next();
+        if first.is_some_and(|first| first == ' ' || is_break(first)) {
+            self.put("2");
+        }
+        let mut last = text.chars().rev();
+        match (last.next(), last.next()) {
+            (Some(last), _) if !is_break(last) => self.put("-"),
+            (Some(_), before) if before.is_none_or(is_break) => self.put("+"),
+            _ => {}
+        }
+        self.put_break();
+        self.indention = true;
+        self.whitespace = true;
     }
 
     fn break_char(&mut self, char: char) {
