@@ -34,6 +34,36 @@ metadata: {name: settings}
 data: {color: blue}
 "#;
 
+const WORKLOADS: &str = r#"
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 2
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: db, image: "postgres:17"}]}
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {containers: [{name: agent, image: agent}]}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, image: migrate}]}}}
+"#;
+
 const WIDGETS: &str = r#"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -166,6 +196,28 @@ async fn changes_objects_in_every_way() {
         .ok("get deployment web -o jsonpath={.spec.template.spec.containers[0].image}/{.status.readyReplicas}")
         .await;
     assert_eq!(found, "nginx:1.27/3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_for_workloads_of_all_kinds() {
+    let Some(kubectl) = kubectl().await else { return };
+    kubectl.file("workloads.yaml", WORKLOADS);
+    kubectl.ok("apply --server-side -f workloads.yaml").await;
+    kubectl.ok("rollout status statefulset/db --timeout 30s").await;
+    kubectl.ok("rollout status daemonset/agent --timeout 30s").await;
+    kubectl.ok("wait --for=condition=complete job/migrate --timeout 30s").await;
+    kubectl.ok("wait --for=jsonpath={.status.phase}=Bound pvc/data-db-0 --timeout 30s").await;
+    let sets = kubectl.ok("get statefulset,daemonset --no-headers").await;
+    let rows = table(&sets);
+    assert_eq!(rows[0][..2], ["statefulset.apps/db", "2/2"]);
+    assert_eq!(rows[1][..6], ["daemonset.apps/agent", "1", "1", "1", "1", "1"]);
+    let claims = kubectl.ok("get pvc --no-headers").await;
+    let claim = &table(&claims)[0];
+    assert_eq!((claim[1], claim[3], claim[4], claim[5]), ("Bound", "1Gi", "RWO", "standard"));
+    let jobs = kubectl.ok("get jobs --no-headers").await;
+    assert_eq!(table(&jobs)[0][..3], ["migrate", "Complete", "1/1"]);
+    kubectl.ok("delete -f workloads.yaml --timeout 30s").await;
+    kubectl.ok("wait --for=delete pod --all --timeout 30s").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
