@@ -77,13 +77,17 @@ pub(crate) fn check_fields(call: &Call, object: &mut Value) -> Result<(), ApiErr
     let validation = FieldValidation::of(call)?;
     let Some(version) = call.resource.version(&call.version) else { return Ok(()) };
     let schema = version.schema.typed();
+    if let Some(problem) = smd::validate::type_error(schema, object) {
+        return Err(decode_error(call, object, &problem));
+    }
     let sent = (validation == FieldValidation::Strict).then(|| object.clone());
     let unknown = smd::prune::unknown_fields(schema, object);
     let problems: Vec<String> =
         unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     match (validation, sent) {
         (FieldValidation::Strict, Some(sent)) if !problems.is_empty() => {
-            return Err(strict_error(call, &sent, &problems.join(", ")));
+            let detail = format!("strict decoding error: {}", problems.join(", "));
+            return Err(decode_error(call, &sent, &detail));
         }
         (FieldValidation::Warn, _) => problems.into_iter().for_each(|problem| call.warn(problem)),
         _ => {}
@@ -92,10 +96,10 @@ pub(crate) fn check_fields(call: &Call, object: &mut Value) -> Result<(), ApiErr
     Ok(())
 }
 
-fn strict_error(call: &Call, sent: &Value, problems: &str) -> ApiError {
-    let detail = format!("strict decoding error: {problems}");
+/// Returns the refusal of an object that cannot be decoded.
+fn decode_error(call: &Call, sent: &Value, detail: &str) -> ApiError {
     if call.method == http::Method::PATCH {
-        let cause = crate::status::Cause::invalid("patch", &sent.to_string().into(), &detail);
+        let cause = crate::status::Cause::invalid("patch", &sent.to_string().into(), detail);
         return ApiError::invalid("", "", "", &[cause]);
     }
     let kind = &call.resource.kind;

@@ -1,30 +1,27 @@
 //! Checks of whole objects before they are stored.
 
 use serde_json::Value;
-use smd::validate::FieldError;
+use smd::validate::{FieldError, NameRule};
 
 use crate::crd;
-use crate::names;
-use crate::object::Object;
+use crate::registry::Resource;
 use crate::rest::request::Call;
 use crate::rest::write::invalid;
 use crate::status::{ApiError, Cause};
 
 /// Refuses an object that is not as its kind has to be; `old` is what it replaces.
 pub(crate) fn validate(call: &Call, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
-    let mut causes = Vec::new();
-    if old.is_none() {
-        check_name(call, object, &mut causes);
+    let resource = &call.resource;
+    let mut errors = smd::validate::metadata(object, old, name_rule(resource));
+    if let Some(version) = resource.version(&call.version).filter(|_| resource.custom) {
+        errors.extend(smd::validate::custom(version.schema.typed(), object, old));
+    } else if !resource.custom && matches!(call.subresource.as_deref(), None | Some("scale")) {
+        errors.extend(smd::validate::builtin(&resource.group, &resource.kind, object, old));
     }
-    if let Some(version) = call.resource.version(&call.version)
-        && call.resource.custom
-    {
-        let errors = smd::validate::custom(version.schema.typed(), object, old);
-        causes.extend(errors.into_iter().map(Cause::from));
+    if resource.storage.as_ref() == crd::CRDS {
+        errors.extend(schema_errors(object));
     }
-    if call.resource.storage.as_ref() == crd::CRDS {
-        causes.extend(schema_errors(object).into_iter().map(Cause::from));
-    }
+    let causes: Vec<Cause> = errors.into_iter().map(Cause::from).collect();
     if causes.is_empty() { Ok(()) } else { Err(invalid(call, object, &causes)) }
 }
 
@@ -52,22 +49,11 @@ fn schema_errors(definition: &Value) -> Vec<FieldError> {
     errors
 }
 
-fn check_name(call: &Call, object: &Value, causes: &mut Vec<Cause>) {
-    let name = object.name();
-    if name.is_empty() {
-        causes.push(Cause::required("metadata.name", "name or generateName is required"));
-        return;
-    }
-    let resource = &call.resource;
-    let shown = Value::from(name);
-    let (good, rule) = match (resource.group.as_str(), resource.kind.as_str()) {
-        ("rbac.authorization.k8s.io", _) => {
-            (names::is_path_segment(name), "may not contain '/' or '%'")
-        }
-        ("", "Namespace" | "Service") => (names::is_label(name), names::LABEL_RULE),
-        _ => (names::is_subdomain(name), names::SUBDOMAIN_RULE),
-    };
-    if !good {
-        causes.push(Cause::invalid("metadata.name", &shown, rule));
+/// Returns what a kind asks of the names of its objects.
+fn name_rule(resource: &Resource) -> NameRule {
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("rbac.authorization.k8s.io", _) => NameRule::PathSegment,
+        ("", "Namespace" | "Service") => NameRule::Label,
+        _ => NameRule::Subdomain,
     }
 }

@@ -15,7 +15,7 @@ use crate::validate::FieldError;
 pub(crate) use builtin::definition;
 pub use builtin::{ORIGIN, kinds};
 pub(crate) use node::{
-    Atom, Checks, Kind, Link, List, ListType, MapType, Node, Scalar, Type, Values,
+    Atom, Checks, Kind, Link, List, ListType, MapType, Node, Scalar, Target, Type, Values,
 };
 
 /// Shape of the objects of one version of one kind. Clones share their content.
