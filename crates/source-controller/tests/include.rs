@@ -166,6 +166,12 @@ async fn does_not_grow_by_including_itself() {
     assert_eq!(message(&obj, "Ready"), "the repository includes itself: two -> one -> two");
     assert!(is_true(&obj, "IncludeUnavailable"));
     world.merge("one", json!({"spec": {"include": null}})).await;
-    let obj = world.until_ready("two").await;
+    let one = world.until_ready("one").await;
+    let obj = world
+        .until("two", "made of the latest", |obj| {
+            let included = obj.status.as_ref().and_then(|it| it.included_artifacts.as_ref());
+            is_true(obj, "Ready") && included.and_then(|it| it.first()) == artifact(&one)
+        })
+        .await;
     assert_eq!(names(artifact(&obj).unwrap()).await, ["app.yaml", "one/app.yaml"]);
 }
