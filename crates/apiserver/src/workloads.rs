@@ -8,14 +8,13 @@
 //! |---|---|
 //! | Deployment, ReplicaSet, StatefulSet, DaemonSet | rolls out pod by pod, keeps revisions |
 //! | Job | pods run once; `ttlSecondsAfterFinished` is observed |
+//! | CronJob | makes Jobs when it is time, in UTC whatever its `timeZone` |
 //! | Pod | is scheduled, gets an address, starts |
 //! | PersistentVolumeClaim | is bound to a volume made for it, which goes with it |
 //! | Service, Ingress | get an address and endpoints |
 //! | HorizontalPodAutoscaler | keeps its target between its bounds |
 //! | PodDisruptionBudget | counts the pods that it protects |
 //! | Namespace | has the service account `default` |
-//!
-//! CronJobs start no jobs by themselves; `kubectl create job --from=cronjob/…` works.
 //!
 //! The annotation [`OUTCOME`] on a pod, a pod template, a PersistentVolumeClaim, a Service or an
 //! Ingress decides what becomes of it:
@@ -46,6 +45,7 @@
 
 mod autoscaler;
 mod cluster;
+mod cron_job;
 mod daemon_set;
 mod deployment;
 mod disruption;
@@ -124,6 +124,7 @@ pub async fn run(client: Client) {
         stateful_set::drive(client.clone()),
         daemon_set::drive(client.clone()),
         job::drive(client.clone()),
+        cron_job::drive(client.clone()),
         pod::drive(client.clone()),
         storage::drive_claims(client.clone()),
         storage::drive_volumes(client.clone()),

@@ -17,7 +17,7 @@ use http::{Request, StatusCode};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{
     Event, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service,
 };
@@ -28,7 +28,7 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::client::Body;
 use kube::runtime::wait::await_condition;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Resource};
+use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -259,6 +259,32 @@ async fn jobs_complete_and_go_in_time() {
     assert_eq!(done["status"]["succeeded"], 2);
     world.create::<Job>(job("fleeting", Some(1))).await;
     world.until::<Job>("fleeting", Value::is_null).await;
+}
+
+#[tokio::test]
+async fn a_cron_job_runs_what_it_has_missed() {
+    let world = world();
+    let cron_job = json!({
+        "metadata": {"name": "minutely"},
+        "spec": {
+            "schedule": "* * * * *",
+            "suspend": true,
+            "jobTemplate": {"spec": {"template": {"spec": {
+                "restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}}}},
+        },
+    });
+    world.create::<CronJob>(cron_job).await;
+    let params = PatchParams::default();
+    let before = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(5);
+    let missed = Patch::Merge(json!({"status": {"lastScheduleTime": before.to_string()}}));
+    world.api::<CronJob>().patch_status("minutely", &params, &missed).await.unwrap();
+    let resume = Patch::Merge(json!({"spec": {"suspend": false}}));
+    world.api::<CronJob>().patch("minutely", &params, &resume).await.unwrap();
+    let ran = |object: &Value| object["status"]["lastSuccessfulTime"].is_string();
+    world.until::<CronJob>("minutely", ran).await;
+    let jobs = world.api::<Job>().list(&ListParams::default()).await.unwrap().items;
+    assert!(jobs.iter().all(|job| job.name_any().starts_with("minutely-")));
+    assert!((1..=2).contains(&jobs.len()), "only the last run is made up for");
 }
 
 #[tokio::test]
