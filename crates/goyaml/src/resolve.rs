@@ -50,7 +50,8 @@ fn without_separators(text: &str) -> String {
 pub fn is_ambiguous(text: &str, dialect: Dialect) -> bool {
     let old_bool =
         || dialect == Dialect::Kyaml && matches!(resolve(text, Dialect::Sigs), Scalar::Bool(_));
-    resolve(text, dialect) != Scalar::Text || is_base_60(text) || old_bool()
+    let is_text = matches!(resolve(text, dialect), Scalar::Text | Scalar::Merge);
+    !is_text || is_base_60(text) || old_bool()
 }
 
 fn word(text: &str, dialect: Dialect) -> Scalar {

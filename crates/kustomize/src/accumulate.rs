@@ -2,11 +2,10 @@
 //!
 //! Source: `accumulateTarget`, kustomize api 0.21.1 `internal/target/kusttarget.go`.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::budget::Budget;
-use crate::config::Config;
+use crate::config::{Config, Merged};
 use crate::error::{BuildError, Problem};
 use crate::field_spec::Path;
 use crate::generators::{Generator, with_global_options};
@@ -28,33 +27,15 @@ const MAX_DEPTH: usize = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Accumulated {
     pub all: Resources,
-    /// Where transformers write and references stand; borrowed as long as nothing was added.
-    pub config: Option<Cow<'static, Config>>,
+    /// Where transformers write and references stand.
+    pub config: Merged,
     pub vars: Vars,
 }
 
 impl Accumulated {
-    pub(crate) fn config(&self) -> &Config {
-        self.config.as_deref().unwrap_or(Config::builtin())
-    }
-
-    fn merge_config(&mut self, other: Cow<'static, Config>) -> Result<(), Problem> {
-        match (&mut self.config, other) {
-            // All that is built in is there already.
-            (Some(_), Cow::Borrowed(_)) => Ok(()),
-            (Some(own), Cow::Owned(other)) => own.to_mut().merge(other),
-            (own @ None, other) => {
-                *own = Some(other);
-                Ok(())
-            }
-        }
-    }
-
     fn merge(&mut self, other: Self) -> Result<(), Problem> {
         self.all.append_all(other.all)?;
-        if let Some(config) = other.config {
-            self.merge_config(config)?;
-        }
+        self.config.merge(other.config)?;
         self.vars.merge(other.vars)
     }
 }
@@ -184,16 +165,16 @@ impl<'a> Builder<'a> {
         into: &mut Accumulated,
     ) -> Result<(), BuildError> {
         let loader = self.loader(&place.dir);
-        into.merge_config(Cow::Borrowed(Config::builtin()))
+        let configurations = match file.configurations.as_slice() {
+            [] => Ok(None),
+            paths => Config::read(&loader, paths).map(Some),
+        };
+        configurations
+            .and_then(|configurations| into.config.add_builtin(configurations))
             .map_err(|problem| place.error("configurations", problem))?;
-        if !file.configurations.is_empty() {
-            Config::read(&loader, &file.configurations)
-                .and_then(|config| into.merge_config(Cow::Owned(config)))
-                .map_err(|problem| place.error("configurations", problem))?;
-        }
         if !file.crds.is_empty() {
             crds::read(&loader, &file.crds)
-                .and_then(|config| into.merge_config(Cow::Owned(config)))
+                .and_then(|config| into.config.add(config))
                 .map_err(|problem| place.error("crds", problem))?;
         }
         Ok(())
@@ -260,7 +241,7 @@ impl<'a> Builder<'a> {
         into: &mut Accumulated,
     ) -> Result<(), BuildError> {
         let error = |(field, problem): (String, Problem)| place.error(field, problem);
-        let steps = transformers::of_fields(&mut self.scope(place), file, into.config());
+        let steps = transformers::of_fields(&mut self.scope(place), file, into.config.get());
         let mut steps = steps.map_err(error)?;
         steps.extend(self.plugin_steps(place, "transformers", &file.transformers)?);
         transformers::run(&mut self.scope(place), &steps, &mut into.all).map_err(error)
@@ -388,6 +369,8 @@ impl<'a> Builder<'a> {
             return Err(Problem::Remote { url: entry.to_owned() });
         }
         self.directory(place, entry, true, into)?;
+        let config = std::mem::take(&mut into.config);
+        into.config.merge(config)?;
         into.all.check_ids()
     }
 

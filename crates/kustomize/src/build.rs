@@ -60,8 +60,7 @@ fn finish(
     options: &Options,
     accumulated: Accumulated,
 ) -> Result<Vec<Value>, Failed> {
-    let config = accumulated.config;
-    let config = config.as_deref().unwrap_or(crate::config::Config::builtin());
+    let config = accumulated.config.get();
     let mut all = accumulated.all;
     hash::add_suffixes(&mut all)?;
     name_references::fix(&mut all, &config.name_reference)?;

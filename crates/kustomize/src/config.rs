@@ -2,6 +2,10 @@
 //!
 //! Source: `TransformerConfig`, kustomize api 0.21.1 `internal/plugins/builtinconfig`.
 
+mod merged;
+
+pub(crate) use merged::Merged;
+
 use std::sync::OnceLock;
 
 use crate::decode::{Mode, decode};
@@ -51,9 +55,9 @@ pub(crate) struct NameReference {
 }
 
 decode!(NameReference {
-    "group" => group: String,
-    "version" => version: String,
-    "kind" => kind: String,
+    "group" -> group: String,
+    "version" -> version: String,
+    "kind" -> kind: String,
     "fieldSpecs" => referrers: Vec<FieldSpec>,
 });
 
@@ -76,7 +80,7 @@ impl FieldSpec {
 }
 
 impl Config {
-    /// Returns what is built in.
+    /// Returns what is built in, before it is merged.
     pub(crate) fn builtin() -> &'static Self {
         static CONFIG: OnceLock<Config> = OnceLock::new();
         CONFIG.get_or_init(|| Self::from_table(include_str!("config/defaults.txt")))
@@ -137,6 +141,8 @@ impl Config {
             let yaml = |source| Problem::Yaml { path: path.clone(), source };
             let document = goyaml::parse_first(&text, goyaml::Dialect::Sigs).map_err(yaml)?;
             let Some(document) = document else { continue };
+            // Here a key must not stand twice.
+            goyaml::to_value(&document.node, goyaml::Dialect::Sigs).map_err(yaml)?;
             let read: Self = crate::decode::Decode::decode(&document.node, Mode::STRICT_FILE)
                 .map_err(|error| yaml(to_yaml_error(error)))?;
             config.merge(read).map_err(|problem| problem.in_part(path))?;

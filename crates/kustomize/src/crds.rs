@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use crate::config::{Config, NameReference, merge_one};
+use crate::decode::first_value;
 use crate::error::Problem;
 use crate::kustomization::FieldSpec;
 use crate::load::Loader;
@@ -15,12 +16,10 @@ pub(crate) fn read(loader: &Loader<'_>, paths: &[String]) -> Result<Config, Prob
     for path in paths {
         let text = loader.read_text(path)?;
         let yaml = |source| Problem::Yaml { path: path.clone(), source };
-        let mut values =
-            goyaml::parse_values(&text, goyaml::Dialect::Sigs).map_err(yaml)?.into_iter();
-        let definitions = match values.next() {
-            None | Some(Value::Null) => continue,
-            Some(Value::Object(definitions)) => definitions,
-            Some(_) => {
+        let definitions = match first_value(&text).map_err(yaml)? {
+            Value::Null => continue,
+            Value::Object(definitions) => definitions,
+            _ => {
                 return Err(Problem::rule(format!(
                     "{path} holds no OpenAPI definitions; expected a mapping of type names"
                 )));

@@ -181,6 +181,24 @@ impl Decode for BTreeMap<String, String> {
     }
 }
 
+/// Reads the first document of a text. Of keys that are equal the last one counts.
+pub(crate) fn first_node(text: &str) -> Result<Option<Node>, goyaml::Error> {
+    let document = goyaml::parse_first(text, Dialect::Sigs)?;
+    Ok(document.map(|document| {
+        let mut node = document.node;
+        crate::node::keep_last(&mut node);
+        node
+    }))
+}
+
+/// Reads the value of the first document of a text.
+pub(crate) fn first_value(text: &str) -> Result<Value, goyaml::Error> {
+    match first_node(text)? {
+        Some(node) => goyaml::to_value(&node, Dialect::Sigs),
+        None => Ok(Value::Null),
+    }
+}
+
 /// Anything; what it is does not matter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Anything;
@@ -246,8 +264,11 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// Implements [`Decode`] for a struct, given the names of its fields in YAML.
+///
+/// After `->` in place of `=>` comes a field that the type of kustomize takes in from another type:
+/// there text has to be text even where it otherwise may be a number.
 macro_rules! decode {
-    ($type:ident { $($name:literal => $field:ident: $of:ty),* $(,)? }) => {
+    ($type:ident { $($name:literal $arrow:tt $field:ident: $of:ty),* $(,)? }) => {
         impl $type {
             /// The names of the fields.
             pub(crate) const FIELDS: &'static [&'static str] = &[$($name),*];
@@ -268,8 +289,11 @@ macro_rules! decode {
                     let name = $crate::decode::key_text(key, mode)?;
                     match $crate::decode::field(&name, Self::FIELDS) {
                         $(Some($name) => {
-                            read.$field = <$of as $crate::decode::Decode>::decode(value, mode)
-                                .map_err(|error| error.in_field($name))?;
+                            read.$field = <$of as $crate::decode::Decode>::decode(
+                                value,
+                                $crate::decode::mode!($arrow, mode),
+                            )
+                            .map_err(|error| error.in_field($name))?;
                         })*
                         _ if mode.strict => {
                             return Err($crate::decode::unknown_field(
@@ -300,6 +324,17 @@ macro_rules! decode {
     };
 }
 pub(crate) use decode;
+
+/// Returns the mode for a field by the arrow before it.
+macro_rules! mode {
+    (=>, $mode:expr) => {
+        $mode
+    };
+    (->, $mode:expr) => {
+        $crate::decode::Mode { lenient: false, ..$mode }
+    };
+}
+pub(crate) use mode;
 
 /// Returns the proper name of a field.
 pub(crate) fn field(name: &str, known: &'static [&'static str]) -> Option<&'static str> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use goyaml::Node;
 
-use crate::decode::{Anything, Decode, DecodeError, Mode, decode, field};
+use crate::decode::{Anything, Decode, DecodeError, Mode, decode, field, first_node};
 
 /// Text by text; transformers go through it by its keys.
 pub(crate) type Strings = BTreeMap<String, String>;
@@ -128,9 +128,9 @@ pub(crate) struct FieldSpec {
 }
 
 decode!(FieldSpec {
-    "group" => group: String,
-    "version" => version: String,
-    "kind" => kind: String,
+    "group" -> group: String,
+    "version" -> version: String,
+    "kind" -> kind: String,
     "path" => path: String,
     "create" => create: bool,
 });
@@ -178,11 +178,11 @@ pub(crate) struct Selector {
 }
 
 decode!(Selector {
-    "group" => group: String,
-    "version" => version: String,
-    "kind" => kind: String,
-    "name" => name: String,
-    "namespace" => namespace: String,
+    "group" -> group: String,
+    "version" -> version: String,
+    "kind" -> kind: String,
+    "name" -> name: String,
+    "namespace" -> namespace: String,
     "labelSelector" => label_selector: String,
     "annotationSelector" => annotation_selector: String,
 });
@@ -225,10 +225,31 @@ pub(crate) struct ReplacementEntry {
 
 decode!(ReplacementEntry {
     "path" => path: String,
+    "source" -> source: Option<Source>,
+    "sourceValue" -> source_value: Option<String>,
+    "targets" -> targets: Option<Vec<Target>>,
+});
+
+/// A replacement in a file of its own.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Replacement {
+    pub source: Option<Source>,
+    pub source_value: Option<String>,
+    pub targets: Option<Vec<Target>>,
+}
+
+decode!(Replacement {
     "source" => source: Option<Source>,
     "sourceValue" => source_value: Option<String>,
     "targets" => targets: Option<Vec<Target>>,
 });
+
+impl From<Replacement> for ReplacementEntry {
+    fn from(replacement: Replacement) -> Self {
+        let Replacement { source, source_value, targets } = replacement;
+        Self { path: String::new(), source, source_value, targets }
+    }
+}
 
 /// Where a replacement takes its value.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -243,11 +264,11 @@ pub(crate) struct Source {
 }
 
 decode!(Source {
-    "group" => group: String,
-    "version" => version: String,
-    "kind" => kind: String,
-    "name" => name: String,
-    "namespace" => namespace: String,
+    "group" -> group: String,
+    "version" -> version: String,
+    "kind" -> kind: String,
+    "name" -> name: String,
+    "namespace" -> namespace: String,
     "fieldPath" => field_path: String,
     "options" => options: Option<FieldOptions>,
 });
@@ -341,15 +362,15 @@ pub(crate) struct GeneratorArgs {
 }
 
 decode!(GeneratorArgs {
-    "name" => name: String,
-    "namespace" => namespace: String,
-    "behavior" => behavior: String,
-    "literals" => literals: Vec<String>,
-    "files" => files: Vec<String>,
-    "envs" => envs: Vec<String>,
-    "env" => env: String,
-    "options" => options: Option<GeneratorOptions>,
-    "type" => secret_type: String,
+    "name" -> name: String,
+    "namespace" -> namespace: String,
+    "behavior" -> behavior: String,
+    "literals" -> literals: Vec<String>,
+    "files" -> files: Vec<String>,
+    "envs" -> envs: Vec<String>,
+    "env" -> env: String,
+    "options" -> options: Option<GeneratorOptions>,
+    "type" -> secret_type: String,
 });
 
 /// What generated objects have besides data.
@@ -394,10 +415,9 @@ decode!(LegacySortOptions {
 
 /// Reads the text of a kustomization; `None` when it asks for nothing.
 pub(crate) fn read(text: &str) -> Result<Option<Kustomization>, goyaml::Error> {
-    let document = goyaml::parse_first(text, goyaml::Dialect::Sigs)?;
-    let Some(document) = document else { return Ok(None) };
-    let file = Kustomization::decode(&document.node, Mode::KUSTOMIZATION).map_err(to_yaml_error)?;
-    Ok(Some(file).filter(|_| asks_for_something(&document.node)))
+    let Some(node) = first_node(text)? else { return Ok(None) };
+    let file = Kustomization::decode(&node, Mode::KUSTOMIZATION).map_err(to_yaml_error)?;
+    Ok(Some(file).filter(|_| asks_for_something(&node)))
 }
 
 /// Says whether anything but `kind` and `apiVersion` is set. A list without elements is.

@@ -24,9 +24,6 @@ pub(crate) fn fix(all: &mut Resources, references: &[NameReference]) -> Result<(
         }
     }
     let targets = Targets::of(all);
-    if targets.by_name.is_empty() {
-        return Ok(());
-    }
     let mut by_kind: HashMap<&str, Vec<Reference<'_>>> = HashMap::new();
     for reference in references {
         for spec in &reference.referrers {

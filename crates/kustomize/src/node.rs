@@ -2,6 +2,8 @@
 //!
 //! Source: `fns.go`, kyaml 0.21.1.
 
+use std::collections::HashSet;
+
 use goyaml::{Dialect, Mapping, Node, Scalar, Sequence, Style, Tag};
 
 use crate::error::Problem;
@@ -99,7 +101,7 @@ pub(crate) fn replace(field: &mut Node, mut value: Node) {
     match (&mut value, &*field) {
         (Node::Scalar(value), Node::Scalar(field)) => {
             value.style = field.style;
-            value.tagged = field.tagged;
+            value.tagged = field.tagged && value.tag != Tag::Unset;
             value.identity = field.identity;
         }
         (Node::Scalar(value), _) => {
@@ -347,6 +349,22 @@ pub(crate) fn part(node: &mut Node) {
     }
 }
 
+/// Removes keys that stand again later in the same mapping, as readers do that are not strict.
+pub(crate) fn keep_last(node: &mut Node) {
+    match node {
+        Node::Scalar(_) => {}
+        Node::Sequence(sequence) => sequence.items.iter_mut().for_each(keep_last),
+        Node::Mapping(mapping) => {
+            let mut known = HashSet::new();
+            let later: Vec<bool> =
+                mapping.entries.iter().rev().map(|(key, _)| !known.insert(&*key.value)).collect();
+            let mut later = later.into_iter().rev();
+            mapping.entries.retain(|_| !later.next().unwrap_or_default());
+            mapping.entries.iter_mut().for_each(|(_, value)| keep_last(value));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,6 +381,13 @@ mod tests {
             split_bracketed_path("a.[b.c].[d=e.f].g\\.h", '.'),
             ["a", "b.c", "[d=e.f]", "g.h"]
         );
+    }
+
+    #[test]
+    fn keeps_the_last_of_equal_keys() {
+        let mut node = node("a: 1\nb: {c: 1, c: 2}\na: 3\n");
+        keep_last(&mut node);
+        assert_eq!(goyaml::node_to_string(&node), "b: {c: 2}\na: 3\n");
     }
 
     #[test]

@@ -157,7 +157,8 @@ impl Walk<'_> {
         let mapping = match node {
             // What would be written to null is lost.
             _ if node.is_null() => return Ok(usize::from(self.create.is_some())),
-            Node::Mapping(mapping) => mapping,
+            Node::Mapping(mapping) if !name.is_empty() => mapping,
+            Node::Mapping(_) => return Err(Problem::rule("a step of the path is empty")),
             other => return Err(wrong_kind(Create::Mapping, other)),
         };
         if mapping.get(name).is_none()

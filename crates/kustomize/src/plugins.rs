@@ -2,93 +2,18 @@
 //!
 //! Source: `loadAndConfigurePlugin`, kustomize api 0.21.1 `internal/plugins/loader/loader.go`.
 
+mod config;
+
 use crate::accumulate::Scope;
-use crate::decode::{Decode, Mode, decode};
+use crate::decode::{Decode, Mode, first_node};
 use crate::error::Problem;
 use crate::generators::Generator;
-use crate::kustomization::{
-    FieldSpec, GeneratorArgs, Image, ObjectMeta, Patch, PatchOptions, ReplacementEntry, Replica,
-    Selector, Strings, to_yaml_error,
-};
+use crate::kustomization::{FieldSpec, GeneratorArgs, Patch, to_yaml_error};
 use crate::resource::Resource;
 use crate::transformers::{
     Transformer, annotations, images, labels, name_affix, namespace, patches, patches_json6902,
     patches_strategic_merge, replacements, replicas, value_add,
 };
-
-/// The fields of all transformers. Each reads those that it knows.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Config {
-    metadata: Option<ObjectMeta>,
-    field_specs: Option<Vec<FieldSpec>>,
-    annotations: Strings,
-    labels: Strings,
-    image_tag: Image,
-    unset_only: bool,
-    set_role_binding_subjects: String,
-    target: Option<Selector>,
-    path: String,
-    json_op: String,
-    patch: String,
-    options: PatchOptions,
-    paths: Vec<String>,
-    patches: String,
-    prefix: String,
-    suffix: String,
-    replacements: Vec<ReplacementEntry>,
-    replica: Replica,
-}
-
-decode!(Config {
-    "metadata" => metadata: Option<ObjectMeta>,
-    "fieldSpecs" => field_specs: Option<Vec<FieldSpec>>,
-    "annotations" => annotations: Strings,
-    "labels" => labels: Strings,
-    "imageTag" => image_tag: Image,
-    "unsetOnly" => unset_only: bool,
-    "setRoleBindingSubjects" => set_role_binding_subjects: String,
-    "target" => target: Option<Selector>,
-    "path" => path: String,
-    "jsonOp" => json_op: String,
-    "patch" => patch: String,
-    "options" => options: PatchOptions,
-    "paths" => paths: Vec<String>,
-    "patches" => patches: String,
-    "prefix" => prefix: String,
-    "suffix" => suffix: String,
-    "replacements" => replacements: Vec<ReplacementEntry>,
-    "replica" => replica: Replica,
-});
-
-/// The fields of the ValueAddTransformer, whose `targets` are its own.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct ValueAddConfig {
-    value: String,
-    targets: Vec<value_add::Target>,
-    target_file_path: String,
-}
-
-decode!(ValueAddConfig {
-    "value" => value: String,
-    "targets" => targets: Vec<value_add::Target>,
-    "targetFilePath" => target_file_path: String,
-});
-
-/// The file that `targetFilePath` names.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Targets {
-    targets: Vec<value_add::Target>,
-}
-
-decode!(Targets { "targets" => targets: Vec<value_add::Target> });
-
-/// The generator arguments that come with an object.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct GeneratorMeta {
-    metadata: Option<ObjectMeta>,
-}
-
-decode!(GeneratorMeta { "metadata" => metadata: Option<ObjectMeta> });
 
 /// Returns the generator that an object configures.
 pub(crate) fn generator(object: &Resource) -> Result<Generator, Problem> {
@@ -99,7 +24,7 @@ fn make_generator(object: &Resource) -> Result<Generator, Problem> {
     refuse_external(object)?;
     let args = || -> Result<GeneratorArgs, Problem> {
         let mut args: GeneratorArgs = read(object)?;
-        let metadata = read::<GeneratorMeta>(object)?.metadata.unwrap_or_default();
+        let metadata = read::<config::GeneratorMeta>(object)?.metadata;
         // The object has a name in any case, which serves where the arguments give none.
         if args.name.is_empty() {
             args.name = metadata.name;
@@ -141,68 +66,87 @@ pub(crate) fn transformer(
 
 fn make_transformer(scope: &mut Scope<'_>, object: &Resource) -> Result<Transformer, Problem> {
     refuse_external(object)?;
-    let config: Config =
-        if object.kind() == "ValueAddTransformer" { Config::default() } else { read(object)? };
-    let specs = || config.field_specs.clone().unwrap_or_default();
-    let needed = || {
-        config.field_specs.clone().ok_or_else(|| {
-            Problem::rule("give fieldSpecs, which say where to write, e.g. path: metadata/name")
-        })
-    };
     Ok(match object.kind() {
-        "AnnotationsTransformer" => Transformer::Annotations(annotations::Annotations::new(
-            config.annotations.clone(),
-            specs(),
-        )),
+        "AnnotationsTransformer" => {
+            let config: config::Annotations = read(object)?;
+            let made = annotations::Annotations::new(config.annotations, config.field_specs);
+            Transformer::Annotations(made)
+        }
         "HashTransformer" => Transformer::Hash,
         "ImageTagTransformer" => {
-            Transformer::Images(images::Images::new(config.image_tag.clone(), specs()))
+            let config: config::ImageTag = read(object)?;
+            Transformer::Images(images::Images::new(config.image_tag, config.field_specs))
         }
         "LabelTransformer" => {
-            Transformer::Labels(labels::Labels::new(config.labels.clone(), specs()))
+            let config: config::Labels = read(object)?;
+            Transformer::Labels(labels::Labels::new(config.labels, config.field_specs))
         }
-        "NamespaceTransformer" => Transformer::Namespace(namespace::Namespace::new(
-            &config.metadata.clone().unwrap_or_default().namespace,
-            specs(),
-            &config.set_role_binding_subjects,
-            config.unset_only,
-        )?),
-        "PatchJson6902Transformer" => Transformer::PatchJson6902(patches_json6902::JsonPatch::new(
-            scope,
-            config.target.as_ref(),
-            &config.path,
-            &config.json_op,
-        )?),
-        "PatchStrategicMergeTransformer" => Transformer::PatchStrategicMerge(
-            patches_strategic_merge::Patches::new(scope, &config.paths, &config.patches)?,
-        ),
+        "NamespaceTransformer" => {
+            let config: config::Namespace = read(object)?;
+            Transformer::Namespace(namespace::Namespace::new(
+                &config.metadata.namespace,
+                config.field_specs,
+                &config.set_role_binding_subjects,
+                config.unset_only,
+            )?)
+        }
+        "PatchJson6902Transformer" => {
+            let config::PatchJson6902 { target, path, json_op } = read(object)?;
+            let made = patches_json6902::JsonPatch::new(scope, target.as_ref(), &path, &json_op)?;
+            Transformer::PatchJson6902(made)
+        }
+        "PatchStrategicMergeTransformer" => {
+            let config::PatchStrategicMerge { paths, patches } = read(object)?;
+            let made = patches_strategic_merge::Patches::new(scope, &paths, &patches)?;
+            Transformer::PatchStrategicMerge(made)
+        }
         "PatchTransformer" => {
-            let Config { path, patch, target, options, .. } = config;
-            Transformer::Patch(patches::Patch::new(scope, &Patch { path, patch, target, options })?)
+            Transformer::Patch(patches::Patch::new(scope, &read::<Patch>(object)?)?)
         }
         "PrefixTransformer" => {
-            Transformer::Prefix(name_affix::Affix::new(&config.prefix, needed()?))
+            let config: config::Affixes = read(object)?;
+            prefix(&config.prefix, config.field_specs)?
         }
         "SuffixTransformer" => {
-            Transformer::Suffix(name_affix::Affix::new(&config.suffix, needed()?))
+            let config: config::Affixes = read(object)?;
+            suffix(&config.suffix, config.field_specs)?
         }
-        "PrefixSuffixTransformer" => Transformer::Both(
-            Box::new(Transformer::Prefix(name_affix::Affix::new(&config.prefix, needed()?))),
-            Box::new(Transformer::Suffix(name_affix::Affix::new(&config.suffix, needed()?))),
-        ),
+        "PrefixSuffixTransformer" => {
+            let config: config::Affixes = read(object)?;
+            let first = prefix(&config.prefix, config.field_specs.clone())?;
+            let second = suffix(&config.suffix, config.field_specs)?;
+            Transformer::Both(Box::new(first), Box::new(second))
+        }
         "ReplacementTransformer" => {
-            Transformer::Replacements(replacements::Replacements::new(scope, &config.replacements)?)
+            let config: config::Replacements = read(object)?;
+            let made = replacements::Replacements::new(scope, &config.replacements)?;
+            Transformer::Replacements(made)
         }
         "ReplicaCountTransformer" => {
-            Transformer::Replicas(replicas::Replicas::new(config.replica.clone(), specs()))
+            let config: config::ReplicaCount = read(object)?;
+            Transformer::Replicas(replicas::Replicas::new(config.replica, config.field_specs))
         }
         "ValueAddTransformer" => value_add(scope, object)?,
         other => return Err(Problem::rule(format!("{other} is no builtin transformer"))),
     })
 }
 
+fn prefix(text: &str, specs: Option<Vec<FieldSpec>>) -> Result<Transformer, Problem> {
+    Ok(Transformer::Prefix(name_affix::Affix::new(text, needed(specs)?)))
+}
+
+fn suffix(text: &str, specs: Option<Vec<FieldSpec>>) -> Result<Transformer, Problem> {
+    Ok(Transformer::Suffix(name_affix::Affix::new(text, needed(specs)?)))
+}
+
+fn needed(specs: Option<Vec<FieldSpec>>) -> Result<Vec<FieldSpec>, Problem> {
+    specs.ok_or_else(|| {
+        Problem::rule("give fieldSpecs, which say where to write, e.g. path: metadata/name")
+    })
+}
+
 fn value_add(scope: &mut Scope<'_>, object: &Resource) -> Result<Transformer, Problem> {
-    let ValueAddConfig { value, mut targets, target_file_path: path } = read(object)?;
+    let config::ValueAdd { value, mut targets, target_file_path: path } = read(object)?;
     let value = match value.trim() {
         "" => scope.loader.dir.rsplit('/').next().unwrap_or_default(),
         value => value,
@@ -210,8 +154,8 @@ fn value_add(scope: &mut Scope<'_>, object: &Resource) -> Result<Transformer, Pr
     if !path.is_empty() {
         let text = scope.loader.read_text(&path)?;
         let yaml = |source| Problem::Yaml { path: path.clone(), source };
-        if let Some(document) = goyaml::parse_first(&text, goyaml::Dialect::Sigs).map_err(yaml)? {
-            let more = Targets::decode(&document.node, Mode::FILE);
+        if let Some(node) = first_node(&text).map_err(yaml)? {
+            let more = config::Targets::decode(&node, Mode::FILE);
             targets.extend(more.map_err(|error| yaml(to_yaml_error(error)))?.targets);
         }
     }
@@ -220,6 +164,8 @@ fn value_add(scope: &mut Scope<'_>, object: &Resource) -> Result<Transformer, Pr
 
 /// Reads the fields of an object.
 fn read<T: Decode>(object: &Resource) -> Result<T, Problem> {
+    // A key that stands twice is an error.
+    object.to_value()?;
     T::decode(&object.node, Mode::PLUGIN).map_err(|error| Problem::Yaml {
         path: object.source.file.to_string(),
         source: to_yaml_error(error),

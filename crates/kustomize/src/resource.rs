@@ -209,11 +209,15 @@ impl Resource {
         if sorted.is_empty() {
             return;
         }
-        let mut map = Mapping::new();
-        for (key, value) in sorted {
-            map.push(key, text(value));
+        // Where the field stood twice there is one left.
+        if metadata.get(field).is_none() {
+            metadata.push(field, Mapping::new());
         }
-        metadata.push(field, map);
+        if let Some(Node::Mapping(map)) = metadata.get_mut(field) {
+            for (key, value) in sorted {
+                set_field(map, key, text(value));
+            }
+        }
     }
 
     /// Sets one annotation, as the transformers of build metadata do it: all others become text.

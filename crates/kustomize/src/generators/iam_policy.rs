@@ -16,9 +16,9 @@ pub(crate) struct IamPolicy {
 }
 
 decode!(IamPolicy {
-    "cloud" => cloud: String,
-    "kubernetesService" => kubernetes_service: KubernetesService,
-    "serviceAccount" => service_account: ServiceAccount,
+    "cloud" -> cloud: String,
+    "kubernetesService" -> kubernetes_service: KubernetesService,
+    "serviceAccount" -> service_account: ServiceAccount,
 });
 
 /// The service account of the cluster.

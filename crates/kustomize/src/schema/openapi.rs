@@ -13,8 +13,7 @@ pub(super) fn read(path: &str, text: &[u8]) -> Result<Schema, Problem> {
             .map_err(|error| Problem::rule(format!("{path} is no JSON: {error}")))?
     } else {
         let text = goyaml::decode(text).map_err(yaml)?;
-        let mut values = goyaml::parse_values(&text, goyaml::Dialect::Sigs).map_err(yaml)?;
-        if values.is_empty() { Value::Null } else { values.swap_remove(0) }
+        crate::decode::first_value(&text).map_err(yaml)?
     };
     let Value::Object(document) = document else {
         return Err(Problem::rule(format!("{path} is no OpenAPI document: it has no definitions")));

@@ -2,9 +2,10 @@
 //!
 //! Source: `PatchTransformer`, kustomize api 0.21.1 `internal/builtins/PatchTransformer.go`.
 
-use goyaml::{Mapping, Node, Value};
+use goyaml::{Mapping, Node};
 
 use crate::accumulate::Scope;
+use crate::decode::first_value;
 use crate::error::Problem;
 use crate::json6902::{self, Operation};
 use crate::kustomization::{self, PatchOptions};
@@ -124,10 +125,14 @@ fn read(scope: &mut Scope<'_>, text: &[u8], shown: &str) -> Result<Content, Prob
 pub(super) fn read_operations(text: &[u8], shown: &str) -> Result<Vec<Operation>, Problem> {
     let yaml = |source| Problem::Yaml { path: shown.to_owned(), source };
     let text = goyaml::decode(text).map_err(yaml)?;
-    let document = goyaml::parse_first(&text, goyaml::Dialect::Sigs).map_err(yaml)?;
-    let value = match document {
-        Some(document) => goyaml::to_value(&document.node, goyaml::Dialect::Sigs).map_err(yaml)?,
-        None => Value::Null,
+    let value = if text.starts_with('[') {
+        serde_json::from_str(&text).map_err(|error| {
+            Problem::rule(format!(
+                "{shown} begins with [, so it has to be JSON, and is not: {error}"
+            ))
+        })?
+    } else {
+        first_value(&text).map_err(yaml)?
     };
     json6902::operations(value).map_err(|problem| problem.in_part(shown))
 }

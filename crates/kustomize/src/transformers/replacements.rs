@@ -5,11 +5,13 @@
 use goyaml::{Dialect, Node, Scalar};
 
 use crate::accumulate::Scope;
-use crate::decode::{Decode, Mode};
+use crate::decode::{Decode, Mode, first_node};
 use crate::error::Problem;
 use crate::go_json;
 use crate::id::{Gvk, Id, or_default};
-use crate::kustomization::{FieldOptions, ReplacementEntry, Selector, Source, to_yaml_error};
+use crate::kustomization::{
+    FieldOptions, Replacement as FileEntry, ReplacementEntry, Selector, Source, to_yaml_error,
+};
 use crate::node::{Create, lookup, part, split_bracketed_path};
 use crate::path_matcher;
 use crate::resource::Resource;
@@ -92,8 +94,7 @@ impl Replacements {
 fn read(scope: &mut Scope<'_>, path: &str) -> Result<Vec<ReplacementEntry>, Problem> {
     let text = scope.loader.read_text(path)?;
     let yaml = |source| Problem::Yaml { path: path.to_owned(), source };
-    let document = goyaml::parse_first(&text, Dialect::Sigs).map_err(yaml)?;
-    let decoded = match document.map(|document| document.node) {
+    let decoded: Result<Vec<FileEntry>, _> = match first_node(&text).map_err(yaml)? {
         Some(node @ Node::Sequence(_)) => Decode::decode(&node, Mode::FILE),
         Some(node @ Node::Mapping(_)) => Decode::decode(&node, Mode::FILE).map(|one| vec![one]),
         _ => {
@@ -102,7 +103,8 @@ fn read(scope: &mut Scope<'_>, path: &str) -> Result<Vec<ReplacementEntry>, Prob
             )));
         }
     };
-    decoded.map_err(|error| yaml(to_yaml_error(error)))
+    let decoded = decoded.map_err(|error| yaml(to_yaml_error(error)))?;
+    Ok(decoded.into_iter().map(ReplacementEntry::from).collect())
 }
 
 impl Replacement {
