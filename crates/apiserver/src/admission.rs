@@ -11,10 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::crd;
 use crate::object::Object;
 use crate::rest::request::Call;
-use crate::rest::write::invalid;
 use crate::server::Cluster;
 use crate::status::ApiError;
 use crate::storage::Key;
@@ -41,20 +39,13 @@ pub(crate) fn complete(
         ("", "Pod") if old.is_none() => return pod(cluster, call, object),
         ("", "PersistentVolumeClaim") if old.is_none() => claim(cluster, object),
         ("batch", "Job") if old.is_none() => job(object),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            crd::complete(object);
-            let causes = crd::check(object);
-            if !causes.is_empty() {
-                return Err(invalid(call, object, &causes));
-            }
-        }
         _ => {}
     }
     Ok(())
 }
 
 /// Moves `stringData`, which is never stored, into `data`.
-fn secret(object: &mut Value) {
+pub(crate) fn secret(object: &mut Value) {
     let fields = object.as_object_mut();
     if let Some(Value::Object(texts)) = fields.and_then(|fields| fields.shift_remove("stringData"))
     {
@@ -148,6 +139,9 @@ fn service(cluster: &Cluster, object: &mut Value, old: Option<&Value>) -> Result
     if !object["spec"].is_object() {
         return Ok(());
     }
+    if let Some(old) = old {
+        drop_dependent(object, old);
+    }
     let kind = object["spec"]["type"].as_str().unwrap_or("ClusterIP").to_owned();
     if kind == "ExternalName" {
         return Ok(());
@@ -181,6 +175,45 @@ fn service(cluster: &Cluster, object: &mut Value, old: Option<&Value>) -> Result
         }
     }
     Ok(())
+}
+
+/// What no longer applies to the type of a service goes, unless it was changed as well.
+fn drop_dependent(object: &mut Value, old: &Value) {
+    let (spec, before) = (&mut object["spec"], &old["spec"]);
+    let text = |spec: &Value, field: &str| spec[field].as_str().unwrap_or_default().to_owned();
+    let (kind, old_kind) = (text(spec, "type"), text(before, "type"));
+    let on_nodes = |kind: &str| matches!(kind, "NodePort" | "LoadBalancer");
+    let mut dropped = Vec::new();
+    if kind == "ExternalName" {
+        dropped.extend(["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]);
+    }
+    if kind != "LoadBalancer" {
+        dropped.extend(["allocateLoadBalancerNodePorts", "loadBalancerClass"]);
+    }
+    let has_external = spec["externalIPs"].as_array().is_some_and(|ips| !ips.is_empty());
+    if !on_nodes(&kind) && !has_external {
+        dropped.extend(["externalTrafficPolicy", "healthCheckNodePort"]);
+    }
+    if let Some(spec) = spec.as_object_mut() {
+        spec.retain(|field, value| {
+            !dropped.contains(&field.as_str()) || before.get(field) != Some(value)
+        });
+    }
+    if on_nodes(&old_kind) && !on_nodes(&kind) {
+        let ports = |spec: &Value| -> Vec<Value> {
+            let ports = spec["ports"].as_array().into_iter().flatten();
+            ports.map(|port| port["nodePort"].clone()).collect()
+        };
+        if ports(spec) == ports(before) {
+            let ports = spec["ports"].as_array_mut().into_iter().flatten();
+            for port in ports.filter_map(Value::as_object_mut) {
+                port.shift_remove("nodePort");
+            }
+        }
+    }
+    if kind != "LoadBalancer" && object["status"].is_object() {
+        object["status"]["loadBalancer"] = json!({});
+    }
 }
 
 /// An update that leaves out what was allocated keeps it, as far as it still applies.

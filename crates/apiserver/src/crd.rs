@@ -10,7 +10,6 @@ use crate::object::Object;
 use crate::registry::{Resource, Scale, Subresources, Version, priority};
 use crate::schema::Schema;
 use crate::server::Cluster;
-use crate::status::Cause;
 use crate::storage::{Key, Transaction};
 
 pub(crate) const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
@@ -29,66 +28,6 @@ pub(crate) fn after_write(cluster: &Cluster, tx: &mut Transaction<'_>, key: &Key
     if definition != entry.value {
         tx.put(CRDS, key, definition);
     }
-}
-
-/// Fills in what a definition may leave out.
-pub(crate) fn complete(definition: &mut Value) {
-    let Some(Value::Object(spec)) = definition.get_mut("spec") else { return };
-    spec.entry("conversion").or_insert_with(|| json!({"strategy": "None"}));
-    let Some(Value::Object(names)) = spec.get_mut("names") else { return };
-    let kind = names.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if !kind.is_empty() {
-        names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
-        names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
-    }
-}
-
-/// Returns what is wrong with a definition, apart from its schemas.
-pub(crate) fn check(definition: &Value) -> Vec<Cause> {
-    let spec = &definition["spec"];
-    let names = &spec["names"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut causes = Vec::new();
-    for (field, value) in [
-        ("spec.group", &spec["group"]),
-        ("spec.scope", &spec["scope"]),
-        ("spec.names.plural", &names["plural"]),
-        ("spec.names.kind", &names["kind"]),
-    ] {
-        if text(value).is_empty() {
-            causes.push(Cause::required(field, ""));
-        }
-    }
-    if !causes.is_empty() {
-        return causes;
-    }
-    let expected = format!("{}.{}", text(&names["plural"]), text(&spec["group"]));
-    if definition.name() != expected {
-        let name = definition.name().into();
-        let detail = "must be spec.names.plural+\".\"+spec.group";
-        causes.push(Cause::invalid("metadata.name", &name, detail));
-    }
-    if !matches!(spec["scope"].as_str(), Some("Cluster" | "Namespaced")) {
-        let supported = ["Cluster", "Namespaced"];
-        causes.push(Cause::unsupported("spec.scope", &spec["scope"], &supported));
-    }
-    let versions = spec["versions"].as_array().map_or(&[][..], Vec::as_slice);
-    for (at, version) in versions.iter().enumerate() {
-        let path = format!("spec.versions[{at}]");
-        if text(&version["name"]).is_empty() {
-            causes.push(Cause::required(format!("{path}.name"), ""));
-        }
-        if version["schema"].get("openAPIV3Schema").is_none() {
-            let detail = "schemas are required";
-            causes.push(Cause::required(format!("{path}.schema.openAPIV3Schema"), detail));
-        }
-    }
-    let stored = versions.iter().filter(|version| version["storage"] == true).count();
-    if stored != 1 {
-        let detail = "must have exactly one version marked as storage version";
-        causes.push(Cause::invalid("spec.versions", &spec["versions"], detail));
-    }
-    causes
 }
 
 /// Writes the status of an accepted definition.

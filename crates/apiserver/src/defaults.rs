@@ -14,7 +14,13 @@ pub(crate) fn fill(call: &Call, object: &mut Value) {
         smd::prune::round_trip(schema, object);
         smd::defaults::fill(schema, object);
     }
-    if resource.is("", "namespaces") && !object.is_terminating() {
+}
+
+/// Fills in what is still missing once it is known what will be stored, and what clients cannot
+/// leave out.
+pub(crate) fn finish(call: &Call, object: &mut Value) {
+    fill(call, object);
+    if call.resource.is("", "namespaces") && !object.is_terminating() {
         set(&mut object["spec"], "finalizers", json!(["kubernetes"]));
     }
 }

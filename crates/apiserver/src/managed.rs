@@ -1,12 +1,14 @@
 //! Who manages which field.
 
+use http::Method;
 use serde_json::Value;
 use smd::FieldSet;
 use smd::managed::{self, ApplyError, Write};
+use smd::validate::FieldError;
 
-use crate::clock;
 use crate::rest::request::Call;
-use crate::status::ApiError;
+use crate::status::{ApiError, Cause};
+use crate::{clock, schema};
 
 /// Records what an update or create changed.
 pub(crate) fn updated(call: &Call, object: &mut Value, old: Option<&Value>) {
@@ -23,9 +25,65 @@ pub(crate) fn applied(
     let applied = with_write(call, |write| managed::apply(write, live, config, force));
     let mut object = applied.map_err(refusal)?.object;
     if let Some(version) = call.resource.version(&call.version) {
-        smd::prune::round_trip(version.schema.typed(), &mut object);
+        let schema = version.schema.typed();
+        if let Some(problem) = smd::validate::type_error(schema, &object) {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let (meta, kind) = (&config["metadata"], kind_of(config));
+            return Err(ApiError::unclassified(format!(
+                "failed to convert new object ({}/{}; {kind}) to proper version: unable to convert \
+                 unstructured object to {kind}: error decoding from json: {problem}",
+                text(&meta["namespace"]),
+                text(&meta["name"]),
+            )));
+        }
+        smd::prune::round_trip(schema, &mut object);
     }
     Ok(object)
+}
+
+/// Limit of the name of a field manager, in bytes.
+const MANAGER_LIMIT: usize = 128;
+
+/// Refuses options of a write that make no sense.
+pub(crate) fn check_options(call: &Call) -> Result<(), ApiError> {
+    let mut causes = Vec::new();
+    let applies = call.content_type == "application/apply-patch+yaml";
+    let manager = call.param("fieldManager").unwrap_or_default();
+    let is_patch = call.method == Method::PATCH;
+    if is_patch && applies && manager.is_empty() {
+        causes.push(Cause::required("fieldManager", "is required for apply patch"));
+    }
+    if is_patch && !applies && call.param("force").is_some() {
+        causes.push(Cause::forbidden("force", "may not be specified for non-apply patch"));
+    }
+    if manager.len() > MANAGER_LIMIT {
+        causes.push(FieldError::too_long("fieldManager", MANAGER_LIMIT as u64).into());
+    }
+    if manager.contains(char::is_control) {
+        let what = "should only contain printable characters";
+        causes.push(Cause::invalid("fieldManager", &manager.into(), what));
+    }
+    if causes.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::invalid("meta.k8s.io", schema::options_kind(call), "", &causes))
+    }
+}
+
+/// Refuses a configuration of another kind or version than the path says.
+pub(crate) fn check_kind(call: &Call, config: &Value) -> Result<(), ApiError> {
+    if config["kind"] == call.resource.kind && config["apiVersion"] == call.api_version() {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!("invalid object type: {}", kind_of(config))))
+}
+
+/// Returns the kind of an object as Go prints it: `apps/v1, Kind=Deployment`.
+fn kind_of(object: &Value) -> String {
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    let (kind, api_version) = (text("kind"), text("apiVersion"));
+    let slash = if api_version.contains('/') { "" } else { "/" };
+    format!("{slash}{api_version}, Kind={kind}")
 }
 
 fn refusal(error: ApplyError) -> ApiError {

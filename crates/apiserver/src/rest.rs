@@ -66,7 +66,14 @@ fn dispatch(cluster: &Cluster, request: &request::Received) -> Result<Response<B
     if let Some(warning) = call.deprecation() {
         call.warn(warning);
     }
-    let reply = run(cluster, &call)?;
+    let reply = match run(cluster, &call) {
+        Ok(reply) => reply,
+        // What was warned of before the refusal is said as well.
+        Err(error) if !call.warnings().is_empty() => {
+            return Ok(output::json(error.code(), &error.to_value(), &call.warnings()));
+        }
+        Err(error) => return Err(error),
+    };
     Ok(match reply {
         Reply::Stored(code, entry) => output::object(&call, code, &entry),
         Reply::List(metadata, entries) => output::list(&call, &metadata, &entries),

@@ -5,6 +5,7 @@ use smd::strategic::{self, StrategicError};
 
 use crate::rest::request::Call;
 use crate::status::ApiError;
+use crate::{admission, defaults};
 
 /// Shape of the objects of one version of one kind.
 #[derive(Debug, Clone)]
@@ -63,7 +64,8 @@ impl FieldValidation {
     }
 }
 
-fn options_kind(call: &Call) -> &'static str {
+/// Returns the kind of the options of a write.
+pub(crate) fn options_kind(call: &Call) -> &'static str {
     match call.method {
         http::Method::POST => "CreateOptions",
         http::Method::PUT => "UpdateOptions",
@@ -71,9 +73,10 @@ fn options_kind(call: &Call) -> &'static str {
     }
 }
 
-/// Drops the fields that the kind does not have; refuses the object over them, or warns, as
-/// `fieldValidation` says. Objects of built-in kinds take the form that the Go types give them.
-pub(crate) fn check_fields(call: &Call, object: &mut Value) -> Result<(), ApiError> {
+/// Gives an object that a client sent the form that it is worked on in: types are checked, fields
+/// that the kind does not have go, with a refusal or warning as `fieldValidation` says, and defaults
+/// come.
+pub(crate) fn decode(call: &Call, object: &mut Value) -> Result<(), ApiError> {
     let validation = FieldValidation::of(call)?;
     let Some(version) = call.resource.version(&call.version) else { return Ok(()) };
     let schema = version.schema.typed();
@@ -81,7 +84,10 @@ pub(crate) fn check_fields(call: &Call, object: &mut Value) -> Result<(), ApiErr
         return Err(decode_error(call, object, &problem));
     }
     let sent = (validation == FieldValidation::Strict).then(|| object.clone());
-    let unknown = smd::prune::unknown_fields(schema, object);
+    let mut unknown = smd::prune::unknown_fields(schema, object);
+    if call.resource.custom {
+        unknown.sort();
+    }
     let problems: Vec<String> =
         unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     match (validation, sent) {
@@ -92,14 +98,24 @@ pub(crate) fn check_fields(call: &Call, object: &mut Value) -> Result<(), ApiErr
         (FieldValidation::Warn, _) => problems.into_iter().for_each(|problem| call.warn(problem)),
         _ => {}
     }
-    smd::prune::round_trip(schema, object);
+    if call.resource.is("", "secrets") {
+        admission::secret(object);
+    }
+    defaults::fill(call, object);
     Ok(())
 }
 
 /// Returns the refusal of an object that cannot be decoded.
 fn decode_error(call: &Call, sent: &Value, detail: &str) -> ApiError {
     if call.method == http::Method::PATCH {
-        let cause = crate::status::Cause::invalid("patch", &sent.to_string().into(), detail);
+        // A strategic merge shows the patch, and the others what came of it.
+        let shown = match serde_json::from_slice::<Value>(&call.body) {
+            Ok(patch) if call.content_type == "application/strategic-merge-patch+json" => {
+                smd::value::go_text(&patch)
+            }
+            _ => sent.to_string(),
+        };
+        let cause = crate::status::Cause::invalid("patch", &shown.into(), detail);
         return ApiError::invalid("", "", "", &[cause]);
     }
     let kind = &call.resource.kind;

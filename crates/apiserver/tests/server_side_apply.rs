@@ -210,7 +210,7 @@ async fn refuses_unknown_fields_of_an_applied_configuration() {
     assert_eq!(status.code, 500);
     assert_eq!(
         status.message,
-        "failed to create typed patch object (default/one; /v1, Kind=ConfigMap): .daat: field not \
+        "failed to create typed patch object (/one; /v1, Kind=ConfigMap): .daat: field not \
          declared in schema"
     );
 }

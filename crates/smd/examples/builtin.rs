@@ -1,12 +1,15 @@
 //! Writes the table of built-in kinds from the OpenAPI v3 documents of Kubernetes.
 //!
 //! ```console
-//! $ dir=$(go mod download -json k8s.io/kubernetes@v1.36.3 | jq -r .Dir)/api/openapi-spec/v3
-//! $ cargo run -p smd --example builtin -- "$dir" > crates/smd/data/kubernetes.txt
+//! $ dir() { go mod download -json "k8s.io/$1" | jq -r .Dir; }
+//! $ cargo run -p smd --example builtin -- "$(dir kubernetes@v1.36.3)/api/openapi-spec/v3" \
+//!       "$(dir api@v0.36.3)" "$(dir apimachinery@v0.36.3)" \
+//!       "$(dir apiextensions-apiserver@v0.36.3)" "$(dir kube-aggregator@v0.36.3)" \
+//!       > crates/smd/data/kubernetes.txt
 //! ```
 //!
 //! Kept are the kinds that can be stored or posted, without lists and options, and the definitions
-//! that they reach.
+//! that they reach. The documents do not say which fields are pointers; that comes from the Go types.
 
 #![expect(
     clippy::disallowed_methods,
@@ -16,6 +19,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
@@ -46,7 +50,9 @@ const NO_OBJECTS: [&str; 7] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let dir = std::env::args().nth(1).ok_or("usage: builtin DIR")?;
+    let mut args = std::env::args().skip(1);
+    let dir = args.next().ok_or("usage: builtin OPENAPI-DIR MODULE-DIR...")?;
+    let modules: Vec<PathBuf> = args.map(PathBuf::from).collect();
     let mut schemas = BTreeMap::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
@@ -72,7 +78,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut done = BTreeMap::new();
     while let Some(name) = wanted.pop_first() {
-        let compact = definition(&name, &schemas[&name]);
+        let mut compact = definition(&name, &schemas[&name]);
+        note_zeros(&mut compact, &name, &modules)?;
         references(&compact, &mut |reference| {
             if !done.contains_key(reference) && reference != name {
                 wanted.insert(reference.to_owned());
@@ -84,6 +91,92 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("def {name} {compact}");
     }
     Ok(())
+}
+
+/// Notes what Go does with fields that have the zero of their type: those with `omitempty` that are
+/// no pointers are left out, those without it are always there.
+fn note_zeros(compact: &mut Value, name: &str, modules: &[PathBuf]) -> Result<(), Box<dyn Error>> {
+    let Some((package, kind)) = name.rsplit_once('.') else { return Ok(()) };
+    let mut structures = BTreeMap::new();
+    for module in modules {
+        for parent in ["", "pkg/apis"] {
+            let dir = module.join(parent).join(package.replace('.', "/"));
+            for entry in std::fs::read_dir(dir).into_iter().flatten() {
+                let path = entry?.path();
+                let file = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+                let is_go = path.extension().is_some_and(|extension| extension == "go");
+                if is_go && file.starts_with("types") {
+                    structures.extend(go_structures(&std::fs::read_to_string(&path)?));
+                }
+            }
+        }
+    }
+    let Some(fields) = compact.get("fields").and_then(Value::as_object) else { return Ok(()) };
+    let is_scalar = |name: &str| {
+        let field = &fields[name];
+        let kind = field["type"].as_str().or(field.as_str()).unwrap_or_default();
+        matches!(kind, "string" | "bool" | "int32" | "int64" | "double")
+    };
+    let mut zeros = Zeros::default();
+    go_zeros(kind, &structures, &mut zeros);
+    zeros.omitted.retain(|name| fields.contains_key(name) && is_scalar(name));
+    zeros.always.retain(|name| fields.get(name).is_some_and(|field| field["struct"] != true));
+    for (key, names) in [("omit", zeros.omitted), ("always", zeros.always)] {
+        if !names.is_empty() {
+            compact[key] = names.into_iter().collect();
+        }
+    }
+    Ok(())
+}
+
+/// A field of a Go structure: its type and what the `json` tag says.
+type GoField = (String, String);
+
+fn go_structures(source: &str) -> BTreeMap<String, Vec<GoField>> {
+    let mut found = BTreeMap::new();
+    let mut current: Option<(String, Vec<GoField>)> = None;
+    for line in source.lines() {
+        if let Some(name) =
+            line.strip_prefix("type ").and_then(|line| line.strip_suffix(" struct {"))
+        {
+            current = Some((name.to_owned(), Vec::new()));
+        } else if line == "}" {
+            found.extend(current.take());
+        } else if let Some((_, fields)) = &mut current
+            && let Some((declared, tag)) = line.split_once("`json:\"")
+        {
+            let kind = declared.split_whitespace().last().unwrap_or_default();
+            let tag = tag.split('"').next().unwrap_or_default();
+            fields.push((kind.to_owned(), tag.to_owned()));
+        }
+    }
+    found
+}
+
+#[derive(Default)]
+struct Zeros {
+    omitted: BTreeSet<String>,
+    always: BTreeSet<String>,
+}
+
+fn go_zeros(kind: &str, structures: &BTreeMap<String, Vec<GoField>>, zeros: &mut Zeros) {
+    for (kind, tag) in structures.get(kind).into_iter().flatten() {
+        let mut parts = tag.split(',');
+        let name = parts.next().unwrap_or_default();
+        let options: Vec<&str> = parts.collect();
+        if options.contains(&"inline") {
+            go_zeros(kind, structures, zeros);
+        } else if options.contains(&"omitempty") {
+            // A time is a structure, which is not empty however zero it is.
+            if ["metav1.Time", "metav1.MicroTime"].contains(&kind.as_str()) {
+                zeros.always.insert(name.to_owned());
+            } else if !kind.starts_with('*') {
+                zeros.omitted.insert(name.to_owned());
+            }
+        } else if !options.contains(&"omitzero") {
+            zeros.always.insert(name.to_owned());
+        }
+    }
 }
 
 fn references(value: &Value, found: &mut impl FnMut(&str)) {

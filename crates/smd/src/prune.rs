@@ -59,14 +59,16 @@ fn join(path: &str, name: &str) -> String {
 }
 
 /// Makes of an object of a built-in kind what its way through the Go types of the API makes of it:
-/// nulls, empty lists and empty maps go; structures that are no pointers come, and zeros of fields
-/// that are never left out. Other objects stay
-/// as they are.
+/// nulls, empty lists, empty maps and zeros go; structures that are no pointers come, and zeros of
+/// fields that are never left out. Of other objects, this happens to the metadata alone.
 pub fn round_trip(schema: &Schema, object: &mut Value) {
-    if schema.is_builtin()
-        && let (Some(node), Value::Object(map)) = (schema.node(), object)
-    {
+    let (Some(node), Value::Object(map)) = (schema.node(), object) else { return };
+    if schema.is_builtin() {
         structure(node, map);
+    } else if let (Some(meta), Some(Value::Object(map))) =
+        (node.fields.get("metadata").and_then(Link::node), map.get_mut("metadata"))
+    {
+        structure(meta, map);
     }
 }
 
@@ -84,7 +86,7 @@ fn zero(node: &Node) -> Map<String, Value> {
         if link.structure {
             Some((name.clone(), zero(link.node()?).into()))
         } else {
-            node.required.contains(name).then(|| (name.clone(), Value::Null))
+            node.always.contains(name).then(|| (name.clone(), zero_of(link)))
         }
     });
     fields.collect()
@@ -95,18 +97,40 @@ fn structure(node: &Node, map: &mut Map<String, Value>) {
         let is_unset = map.get(name).is_none_or(Value::is_null);
         if is_unset && link.structure {
             map.insert(name.clone(), Value::Object(Map::new()));
-        } else if is_unset && node.required.contains(name) {
-            // Fields that Go never leaves out have the zero of their type.
-            map.extend(link.default.clone().map(|zero| (name.clone(), zero)));
+        } else if is_unset && node.always.contains(name) {
+            map.insert(name.clone(), zero_of(link));
         }
     }
     map.retain(|name, value| {
         let Some(link) = node.fields.get(name) else { return !value.is_null() };
         let Some(node_below) = link.node() else { return true };
         field(node_below, value);
-        let omitted = !node.required.contains(name) && !link.structure;
-        !(value.is_null() || (omitted && is_empty(node_below, value)))
+        if node.omit.contains(name) && is_zero(value) {
+            return false;
+        }
+        let omitted = !node.always.contains(name) && !link.structure;
+        !(omitted && (value.is_null() || is_empty(node_below, value)))
     });
+}
+
+/// Returns the zero of a field's type: null for what is a slice, map, pointer or time in Go.
+fn zero_of(link: &Link) -> Value {
+    match link.node().map(|node| (node.kind, node.format.as_deref())) {
+        Some((Kind::String, None)) => "".into(),
+        Some((Kind::Integer | Kind::Number, _)) => 0.into(),
+        Some((Kind::Boolean, _)) => false.into(),
+        _ => Value::Null,
+    }
+}
+
+pub(crate) fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(_) | Value::Object(_) => false,
+    }
 }
 
 /// Empty slices and maps are left out; an empty structure is there or not, which is a pointer's.

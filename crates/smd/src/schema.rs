@@ -60,6 +60,11 @@ impl Schema {
         Self(Root::Custom(Arc::new(openapi::root(openapi))))
     }
 
+    /// Returns the schema of a part of an object, without metadata.
+    fn part(openapi: &Value) -> Self {
+        Self(Root::Custom(Arc::new(openapi::part(openapi))))
+    }
+
     /// Returns whether this is the schema of a built-in kind.
     pub fn is_builtin(&self) -> bool {
         matches!(self.0, Root::Builtin(_))

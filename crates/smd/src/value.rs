@@ -85,7 +85,7 @@ pub(crate) fn go_syntax(value: &Value) -> String {
 }
 
 /// Writes a value as Go's `%v` does.
-pub(crate) fn go_text(value: &Value) -> String {
+pub fn go_text(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
         Value::String(text) => text.clone(),

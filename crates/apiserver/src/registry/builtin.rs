@@ -142,7 +142,6 @@ const TABLE: &[Row] = &[
     row("autoscaling", &["v2", "v1"], "HorizontalPodAutoscaler", "horizontalpodautoscalers")
         .short(&["hpa"])
         .all()
-        .generation()
         .status(),
     row("policy", V1, "PodDisruptionBudget", "poddisruptionbudgets")
         .short(&["pdb"])

@@ -17,8 +17,10 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
             "resourceVersion should not be set on objects to be created",
         ));
     }
-    schema::check_fields(call, &mut object)?;
-    write::prepare_create(cluster, call, &mut object)?;
+    managed::check_options(call)?;
+    schema::decode(call, &mut object)?;
+    // What the server adds below belongs to nobody.
     managed::updated(call, &mut object, None);
+    write::prepare_create(cluster, call, &mut object)?;
     write::store_new(cluster, call, object)
 }

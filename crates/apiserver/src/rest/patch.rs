@@ -87,8 +87,9 @@ fn json(object: &mut Value, patch: &json_patch::Patch) -> Result<(), json_patch:
 /// Patches the named object; a server-side apply creates it if it does not exist.
 pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     let patch = Patch::parse(call)?;
+    managed::check_options(call)?;
     if let Patch::Apply(applied) = patch {
-        return apply(cluster, call, applied);
+        return apply(cluster, call, &applied);
     }
     for _ in 0..ATTEMPTS {
         let old = cluster
@@ -100,9 +101,9 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         patch.apply_to(call, &mut object)?;
         check_revision(call, &object, &old)?;
         write::check_identity(call, &mut object)?;
-        schema::check_fields(call, &mut object)?;
-        write::prepare_update(cluster, call, &mut object, &before)?;
+        schema::decode(call, &mut object)?;
         managed::updated(call, &mut object, Some(&before));
+        write::prepare_update(cluster, call, &mut object, &before)?;
         if let Some(reply) = write::store_changed(cluster, call, object, &old) {
             return Ok(reply);
         }
@@ -110,15 +111,12 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     Err(call.conflict(call.name.as_deref().unwrap_or_default(), MODIFIED))
 }
 
-fn apply(cluster: &Cluster, call: &Call, mut applied: Value) -> Result<Reply, ApiError> {
-    if call.param("fieldManager").unwrap_or_default().is_empty() {
-        let cause = crate::status::Cause::required("fieldManager", "is required for apply patch");
-        return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[cause]));
-    }
+fn apply(cluster: &Cluster, call: &Call, applied: &Value) -> Result<Reply, ApiError> {
+    managed::check_kind(call, applied)?;
     if !applied.list_in_meta("managedFields").is_empty() {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    write::check_identity(call, &mut applied)?;
+    write::check_identity(call, &mut applied.clone())?;
     for _ in 0..ATTEMPTS {
         let old = cluster.store.get(&call.resource.storage, &call.key());
         let Some(old) = old else {
@@ -133,7 +131,8 @@ fn apply(cluster: &Cluster, call: &Call, mut applied: Value) -> Result<Reply, Ap
                 );
                 return Err(call.conflict(applied.name(), &why));
             }
-            let mut object = managed::applied(call, None, &applied)?;
+            let mut object = managed::applied(call, None, applied)?;
+            write::check_identity(call, &mut object)?;
             object.meta_mut().shift_remove("resourceVersion");
             write::prepare_create(cluster, call, &mut object)?;
             match write::store_new(cluster, call, object) {
@@ -141,9 +140,9 @@ fn apply(cluster: &Cluster, call: &Call, mut applied: Value) -> Result<Reply, Ap
                 other => return other,
             }
         };
-        check_revision(call, &applied, &old)?;
+        check_revision(call, applied, &old)?;
         let before = convert::outward(call, &old.value);
-        let mut object = managed::applied(call, Some(&before), &applied)?;
+        let mut object = managed::applied(call, Some(&before), applied)?;
         write::prepare_update(cluster, call, &mut object, &before)?;
         if let Some(reply) = write::store_changed(cluster, call, object, &old) {
             return Ok(reply);

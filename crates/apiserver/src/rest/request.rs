@@ -100,7 +100,10 @@ impl Call {
 
     /// Adds a `Warning` header to the answer.
     pub(crate) fn warn(&self, text: impl Into<String>) {
-        self.warnings.borrow_mut().push(text.into());
+        let (mut warnings, text) = (self.warnings.borrow_mut(), text.into());
+        if !warnings.contains(&text) {
+            warnings.push(text);
+        }
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {

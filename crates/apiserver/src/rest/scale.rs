@@ -73,7 +73,10 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
 /// Returns the `autoscaling/v1` Scale of an object.
 fn view(scale: &Scale, object: &Value) -> Value {
     let selector = scale.selector.as_ref().map_or_else(
-        || own_selector(&object["spec"]["selector"]).into(),
+        || match &object["spec"]["selector"] {
+            selector if selector.is_object() => own_selector(selector).into(),
+            _ => Value::Null,
+        },
         |path| get(object, path).clone(),
     );
     let mut status = json!({"replicas": number(get(object, &scale.status_replicas))});

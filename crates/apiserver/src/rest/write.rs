@@ -95,8 +95,10 @@ pub(crate) fn prepare_create(
     {
         object.shift_remove("status");
     }
-    defaults::fill(call, object);
+    defaults::finish(call, object);
     admission::complete(cluster, call, object, None)?;
+    // A job takes the labels that its template was given.
+    defaults::fill(call, object);
     strategy::validate(call, object, None)
 }
 
@@ -134,8 +136,10 @@ pub(crate) fn prepare_update(
         Some("status" | "approval") => keep_all_but(object, old, "status"),
         Some("finalize") => {
             let finalizers = object["spec"]["finalizers"].take();
+            let managed = object["metadata"]["managedFields"].take();
             *object = old.clone();
             object["spec"]["finalizers"] = finalizers;
+            object["metadata"]["managedFields"] = managed;
         }
         _ => {
             if resource.status_separate(&call.version) {
@@ -146,7 +150,7 @@ pub(crate) fn prepare_update(
             }
         }
     }
-    defaults::fill(call, object);
+    defaults::finish(call, object);
     admission::complete(cluster, call, object, Some(old))?;
     strategy::validate(call, object, Some(old))?;
     if (resource.generation || resource.custom) && spec_changed(call, object, old) {

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::hooks;
+use crate::prune::is_zero;
 use crate::schema::{Kind, Node, Values};
 
 /// Definition, field and default. What depends on other fields is in [`hooks`].
@@ -40,6 +41,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("core.v1.ServiceSpec", "type", r#""ClusterIP""#),
     ("core.v1.EndpointPort", "protocol", r#""TCP""#),
     ("core.v1.NamespaceStatus", "phase", r#""Active""#),
+    ("core.v1.PodStatus", "phase", r#""Pending""#),
     ("core.v1.PersistentVolumeClaimSpec", "volumeMode", r#""Filesystem""#),
     ("core.v1.PersistentVolumeClaimStatus", "phase", r#""Pending""#),
     ("core.v1.PersistentVolumeSpec", "persistentVolumeReclaimPolicy", r#""Retain""#),
@@ -57,7 +59,6 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy", "whenDeleted", r#""Retain""#),
     ("apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy", "whenScaled", r#""Retain""#),
     ("apps.v1.RollingUpdateStatefulSetStrategy", "partition", "0"),
-    ("apps.v1.RollingUpdateStatefulSetStrategy", "maxUnavailable", "1"),
     ("apps.v1.DaemonSetSpec", "revisionHistoryLimit", "10"),
     ("apps.v1.DaemonSetUpdateStrategy", "type", r#""RollingUpdate""#),
     ("batch.v1.CronJobSpec", "concurrencyPolicy", r#""Allow""#),
@@ -168,16 +169,6 @@ fn is_unset(value: Option<&Value>, default: &Value) -> bool {
         (None | Some(Value::Null), _) => true,
         (Some(Value::String(text)), Value::String(_)) => text.is_empty(),
         _ => false,
-    }
-}
-
-fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(value) => !value,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(_) | Value::Object(_) => false,
     }
 }
 

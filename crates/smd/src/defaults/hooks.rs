@@ -86,6 +86,7 @@ fn pod(object: &mut Object) {
             }
         }
     }
+    let class = quality_of_service(spec);
     set(spec, "enableServiceLinks", true);
     if spec.get("hostNetwork") == Some(&Value::Bool(true)) {
         for list in ["containers", "initContainers"] {
@@ -98,6 +99,30 @@ fn pod(object: &mut Object) {
                 }
             }
         }
+    }
+    if let Some(status) = part(object, "status") {
+        set(status, "qosClass", class);
+    }
+}
+
+/// Returns the class of a pod by what its containers request and may use of CPU and memory.
+fn quality_of_service(spec: &Object) -> &'static str {
+    let mut is_best_effort = true;
+    let mut is_guaranteed = true;
+    for list in ["containers", "initContainers"] {
+        for container in spec.get(list).and_then(Value::as_array).into_iter().flatten() {
+            for resource in ["cpu", "memory"] {
+                let of = |kind: &str| container.get("resources")?.get(kind)?.get(resource);
+                let (request, limit) = (of("requests"), of("limits"));
+                is_best_effort &= request.is_none() && limit.is_none();
+                is_guaranteed &= limit.is_some() && request == limit;
+            }
+        }
+    }
+    match (is_best_effort, is_guaranteed) {
+        (true, _) => "BestEffort",
+        (false, true) => "Guaranteed",
+        (false, false) => "Burstable",
     }
 }
 
@@ -344,7 +369,7 @@ fn subject(object: &mut Object) {
 
 fn definition_names(object: &mut Object) {
     let kind = text(object, "kind").to_owned();
-    if text(object, "singular").is_empty() {
+    if text(object, "singular").is_empty() && !kind.is_empty() {
         object.insert("singular".to_owned(), kind.to_lowercase().into());
     }
     if text(object, "listKind").is_empty() && !kind.is_empty() {

@@ -4,7 +4,8 @@
 //! `kind <group> <version> <Kind> <definition>` names the definition of a kind, a line
 //! `def <definition> <JSON>` holds one. Definitions are parsed when they are first used.
 //!
-//! A definition is a type or an object of `fields` (name to field) and `required`. A field is a
+//! A definition is a type or an object of `fields` (name to field), `required`, `omit` (fields that
+//! are left out when they are empty, zero or false) and `always` (fields that never are). A field is a
 //! type, or an object of `type` and what is said about it: `list` and `keys`, `map`, `merge`
 //! (patch merge key), `patch` (patch strategy), `default`, `struct`. A type is a name such as
 //! `string` or `int32`, a definition after `#`, and `[]` or `{}` before the type of the elements.
@@ -76,6 +77,8 @@ fn parse(text: &str) -> Node {
         Ok(Value::Object(map)) => Node {
             kind: Kind::Object,
             required: strings(map.get("required")),
+            omit: strings(map.get("omit")),
+            always: strings(map.get("always")),
             map_atomic: map.get("map").is_some_and(|value| value == "atomic"),
             fields: map
                 .get("fields")

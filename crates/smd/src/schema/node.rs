@@ -62,6 +62,10 @@ pub(crate) struct Node {
     pub(crate) embedded: bool,
     pub(crate) fields: IndexMap<String, Link>,
     pub(crate) required: Vec<String>,
+    /// Fields that Go leaves out when they have the zero of their type.
+    pub(crate) omit: Vec<String>,
+    /// Fields that Go writes whatever they have.
+    pub(crate) always: Vec<String>,
     pub(crate) values: Values,
     pub(crate) items: Option<Box<Link>>,
     pub(crate) list: List,

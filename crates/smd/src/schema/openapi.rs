@@ -14,6 +14,11 @@ pub(super) fn root(openapi: &Value) -> Node {
     node
 }
 
+/// Returns the node of a part of an object.
+pub(super) fn part(openapi: &Value) -> Node {
+    read(openapi, false)
+}
+
 fn declare_type_and_meta(node: &mut Node) {
     for field in ["apiVersion", "kind"] {
         node.fields

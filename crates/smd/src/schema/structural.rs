@@ -5,11 +5,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::validate::FieldError;
+use crate::validate::{self, FieldError};
 
 /// Fields of `metadata` that a schema may restrict.
 const RESTRICTABLE: [&str; 2] = ["name", "generateName"];
-const TYPES: [&str; 6] = ["object", "array", "string", "integer", "number", "boolean"];
+const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
 
 /// Keywords that say what something is; they have no place below `allOf` and its like.
 const NOT_IN_VALIDATION: [(&str, &str); 10] = [
@@ -37,18 +37,35 @@ pub(super) fn problems(schema: &Value) -> Vec<FieldError> {
     let mut problems = Vec::new();
     match schema {
         Value::Object(map) => {
-            if map.get("type").is_none_or(|kind| kind != "object") {
-                problems.push(FieldError::invalid(
-                    "type",
-                    &map.get("type").cloned().unwrap_or_else(|| "".into()),
-                    "must be object at the root",
-                ));
+            if let Some(kind) = map.get("type").filter(|kind| **kind != "object" && **kind != "") {
+                problems.push(FieldError::invalid("type", kind, "must be object at the root"));
             }
             check(map, "", Level::Root, &mut problems);
+            if problems.is_empty() {
+                defaults(schema, "", &mut problems);
+            }
         }
         _ => problems.push(FieldError::required("", "schemas are required")),
     }
     problems
+}
+
+/// Defaults have to be what their schema allows.
+fn defaults(schema: &Value, path: &str, problems: &mut Vec<FieldError>) {
+    let Value::Object(map) = schema else { return };
+    if let Some(default) = map.get("default") {
+        let path = join(path, "default");
+        let errors = validate::custom(&super::Schema::part(schema), default, None);
+        problems.extend(errors.into_iter().map(|error| error.below(&path)));
+    }
+    for (name, field) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        defaults(field, &join(path, &format!("properties[{name}]")), problems);
+    }
+    for name in ["additionalProperties", "items"] {
+        if let Some(below) = map.get(name) {
+            defaults(below, &join(path, name), problems);
+        }
+    }
 }
 
 fn check(map: &Map<String, Value>, path: &str, level: Level, problems: &mut Vec<FieldError>) {
@@ -218,7 +235,10 @@ fn pattern(map: &Map<String, Value>, path: &str, problems: &mut Vec<FieldError>)
     if let Some(Value::String(pattern)) = map.get("pattern")
         && let Err(error) = regex::Regex::new(pattern)
     {
-        let what = format!("must be a valid regular expression, but isn't: {error}");
+        let error = error.to_string();
+        let error = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        let what =
+            format!("must be a valid regular expression, but isn't: error parsing regexp: {error}");
         problems.push(FieldError::invalid(&join(path, "pattern"), &pattern.as_str().into(), &what));
     }
 }
@@ -255,7 +275,14 @@ fn list_type(map: &Map<String, Value>, path: &str, kind: &str, problems: &mut Ve
                 problems.push(FieldError::invalid(&join(path, "items.type"), &kind, what));
             }
         }
-        Some("map") => map_keys(map, path, keys, problems),
+        Some("map") => {
+            map_keys(map, path, keys, problems);
+            let kind = of_items("type").and_then(Value::as_str).unwrap_or_default();
+            if kind != "object" {
+                let what = "must be object if parent array's x-kubernetes-list-type is map";
+                problems.push(FieldError::invalid(&join(path, "items.type"), &kind.into(), what));
+            }
+        }
         _ => {
             let choices = ["atomic".into(), "map".into(), "set".into()];
             problems.push(FieldError::unsupported(

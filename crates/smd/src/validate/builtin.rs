@@ -23,6 +23,10 @@ use crate::value::equal;
 /// by [`metadata`](super::metadata) and [`type_error`](super::type_error).
 pub fn builtin(group: &str, kind: &str, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut found = Found::default();
+    // Definitions of kinds come from servers with rules of their own.
+    if !matches!(group, "apiextensions.k8s.io" | "apiregistration.k8s.io") {
+        finalizers(object, &mut found);
+    }
     match (group, kind) {
         ("", "Pod") => pod::pod(object, old, &mut found),
         ("", "ReplicationController") => workload::replication_controller(object, &mut found),
@@ -56,6 +60,18 @@ pub fn builtin(group: &str, kind: &str, object: &Value, old: Option<&Value>) -> 
         _ => {}
     }
     found.errors
+}
+
+/// Finalizers without a domain are those that Kubernetes itself has.
+fn finalizers(object: &Value, found: &mut Found) {
+    const STANDARD: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+    for (index, finalizer) in items(&object["metadata"]["finalizers"]).iter().enumerate() {
+        let name = text(finalizer);
+        if !name.contains('/') && !STANDARD.contains(&name) {
+            let what = "name is neither a standard finalizer name nor is it fully qualified";
+            found.invalid(&format!("metadata.finalizers[{index}]"), finalizer, what);
+        }
+    }
 }
 
 const IMMUTABLE: &str = "field is immutable";

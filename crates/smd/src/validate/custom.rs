@@ -102,6 +102,18 @@ fn type_error(node: &Node, value: &Value, path: &str) -> Option<FieldError> {
     if fits || (value.is_null() && node.nullable) {
         return None;
     }
+    // The format says more than the type, where there is one, unless text or lists are given.
+    if let Some(format) = node.format.as_deref()
+        && !matches!(value, Value::String(_) | Value::Array(_) | Value::Null)
+    {
+        let actual = match value {
+            Value::Number(number) if number.is_f64() => "float64",
+            Value::Number(_) => "int64",
+            _ => "",
+        };
+        let what = format!("{path} in body must be of type {format}: {}", quote(actual));
+        return Some(FieldError::of_type(path, &actual.into(), &what));
+    }
     let actual = type_name(value);
     let what = format!("{path} in body must be of type {expected}: {}", quote(actual));
     Some(FieldError::of_type(path, &actual.into(), &what))

@@ -20,7 +20,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    fn new(reason: &'static str, field: &str, head: String, detail: &str) -> Self {
+    pub(crate) fn new(reason: &'static str, field: &str, head: String, detail: &str) -> Self {
         let message = if detail.is_empty() { head } else { format!("{head}: {detail}") };
         Self { reason, field: field.to_owned(), message }
     }

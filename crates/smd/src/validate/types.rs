@@ -4,13 +4,17 @@ use serde_json::Value;
 
 use crate::schema::{Kind, Link, Node, Schema, Target, Values};
 
-/// Returns the first field of an object of a built-in kind whose value is of another type, as the
-/// decoder words it: `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas
+/// Returns the first field of an object of a built-in kind, or of the metadata of any, whose value
+/// is of another type, as the decoder words it: `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas
 /// of type int32`.
 pub fn type_error(schema: &Schema, object: &Value) -> Option<String> {
-    let node = schema.node().filter(|_| schema.is_builtin())?;
-    let place = Place { structure: short(node.name), path: String::new() };
-    check(node, object, &place)
+    let node = schema.node()?;
+    if schema.is_builtin() {
+        let place = Place { structure: short(node.name), path: String::new() };
+        return check(node, object, &place);
+    }
+    let meta = node.fields.get("metadata").and_then(Link::node)?;
+    check(meta, object.get("metadata")?, &Place { structure: "ObjectMeta", path: String::new() })
 }
 
 /// Where the decoder is: the innermost structure, and the fields that lead there.

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::{Found, items, text};
 use crate::validate::{FieldError, names};
-use crate::value::quote;
 
 pub(super) fn definition(object: &Value, old: Option<&Value>, found: &mut Found) {
     let (spec, meta) = (&object["spec"], &object["metadata"]);
@@ -86,9 +85,7 @@ fn versions(versions: &[Value], found: &mut Found) {
     }
     let stored = versions.iter().filter(|version| version["storage"] == true).count();
     if stored != 1 {
-        let shown: Vec<String> =
-            versions.iter().map(|version| quote(text(&version["name"]))).collect();
         let what = "must have exactly one version marked as storage version";
-        found.invalid("spec.versions", &Value::String(format!("[{}]", shown.join(" "))), what);
+        found.invalid("spec.versions", &Value::Array(versions.to_vec()), what);
     }
 }

@@ -89,7 +89,8 @@ fn ports(ports: &[Value], kind: &str, found: &mut Found) {
                 "Name": "", "Protocol": protocol, "AppProtocol": null, "Port": port["port"],
                 "TargetPort": 0, "NodePort": 0,
             });
-            found.add(FieldError::duplicate(&path, &shown));
+            let head = format!("Duplicate value: {shown}");
+            found.add(FieldError::new("FieldValueDuplicate", &path, head, ""));
         }
     }
 }
@@ -99,7 +100,7 @@ pub(super) fn ingress(object: &Value, found: &mut Found) {
     let (rules, backend) = (items(&spec["rules"]), &spec["defaultBackend"]);
     if rules.is_empty() && backend.is_null() {
         let what = "either `defaultBackend` or `rules` must be specified";
-        found.invalid("spec", &Value::Array(Vec::new()), what);
+        found.invalid("spec", &spec["rules"], what);
     }
     if !backend.is_null() {
         backend_of(backend, "spec.defaultBackend", found);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Found, items, text};
 use crate::validate::{FieldError, meta, names, types};
@@ -60,11 +60,10 @@ fn spec(spec: &Value, path: &str, found: &mut Found) {
     for (index, volume) in items(&spec["volumes"]).iter().enumerate() {
         let path = format!("{path}.volumes[{index}]");
         name(volume, &path, &mut volumes, found);
-        let sources = volume
-            .as_object()
-            .map_or(0, |volume| volume.keys().filter(|key| *key != "name").count());
-        if sources > 1 {
-            found.forbidden(&path, "may not specify more than 1 volume type");
+        let sources = volume.as_object().into_iter().flat_map(Map::keys);
+        for source in sources.filter(|field| *field != "name").skip(1) {
+            let what = "may not specify more than 1 volume type";
+            found.forbidden(&format!("{path}.{source}"), what);
         }
     }
     if items(&spec["containers"]).is_empty() {
@@ -118,13 +117,13 @@ fn container(container: &Value, path: &str, volumes: &HashSet<&str>, found: &mut
     found.choice(&format!("{path}.imagePullPolicy"), &container["imagePullPolicy"], &policies);
     for (index, port) in items(&container["ports"]).iter().enumerate() {
         let path = format!("{path}.ports[{index}]");
+        if !text(&port["name"]).is_empty() {
+            found.names(&format!("{path}.name"), &port["name"], names::port);
+        }
         if port["containerPort"].as_i64().unwrap_or_default() == 0 {
             found.required(&format!("{path}.containerPort"), "");
         } else {
             found.port(&format!("{path}.containerPort"), &port["containerPort"]);
-        }
-        if !text(&port["name"]).is_empty() {
-            found.names(&format!("{path}.name"), &port["name"], names::port);
         }
         found.choice(&format!("{path}.protocol"), &port["protocol"], &["SCTP", "TCP", "UDP"]);
     }

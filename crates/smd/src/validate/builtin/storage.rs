@@ -82,15 +82,8 @@ pub(super) fn class(object: &Value, old: Option<&Value>, found: &mut Found) {
     let modes = ["Immediate", "WaitForFirstConsumer"];
     found.choice("volumeBindingMode", &object["volumeBindingMode"], &modes);
     if let Some(old) = old {
-        for field in ["parameters", "provisioner", "reclaimPolicy"] {
-            if !equal(&object[field], &old[field]) {
-                found.forbidden(field, &format!("updates to {field} are forbidden."));
-            }
+        for field in ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"] {
+            found.unchanged(field, &object[field], &old[field]);
         }
-        found.unchanged(
-            "volumeBindingMode",
-            &object["volumeBindingMode"],
-            &old["volumeBindingMode"],
-        );
     }
 }

@@ -1,8 +1,8 @@
 //! Workloads: selectors, templates, strategies.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Found, IMMUTABLE, pod, selector, text};
+use super::{FieldError, Found, IMMUTABLE, pod, selector, text};
 use crate::value::equal;
 
 const NO_MATCH: &str = "`selector` does not match template `labels`";
@@ -13,7 +13,17 @@ pub(super) fn deployment(object: &Value, old: Option<&Value>, found: &mut Found)
     selector_and_template(spec, "deployment", "ReplicaSet", found);
     let strategy = &spec["strategy"];
     let path = "spec.strategy";
-    found.choice(&format!("{path}.type"), &strategy["type"], &["Recreate", "RollingUpdate"]);
+    let kind = text(&strategy["type"]);
+    if !matches!(kind, "Recreate" | "RollingUpdate") {
+        // As the internal type of the API server is written.
+        let shown = json!({"Type": kind, "RollingUpdate": strategy["rollingUpdate"]});
+        found.add(FieldError::new(
+            "FieldValueNotSupported",
+            path,
+            format!("Unsupported value: {shown}"),
+            "supported values: \"Recreate\", \"RollingUpdate\"",
+        ));
+    }
     let rolling = &strategy["rollingUpdate"];
     match text(&strategy["type"]) {
         "Recreate" if !rolling.is_null() => {
@@ -80,12 +90,12 @@ pub(super) fn replication_controller(object: &Value, found: &mut Found) {
 
 pub(super) fn daemon_set(object: &Value, old: Option<&Value>, found: &mut Found) {
     let spec = &object["spec"];
-    selector_and_template(spec, "daemonset", "DaemonSet", found);
-    let strategy = &spec["updateStrategy"];
-    found.choice("spec.updateStrategy.type", &strategy["type"], &["OnDelete", "RollingUpdate"]);
     if let Some(old) = old {
         found.unchanged("spec.selector", &spec["selector"], &old["spec"]["selector"]);
     }
+    selector_and_template(spec, "daemonset", "DaemonSet", found);
+    let strategy = &spec["updateStrategy"];
+    found.choice("spec.updateStrategy.type", &strategy["type"], &["OnDelete", "RollingUpdate"]);
 }
 
 pub(super) fn stateful_set(object: &Value, old: Option<&Value>, found: &mut Found) {
@@ -228,14 +238,13 @@ fn selector_and_template(spec: &Value, name: &str, kind: &str, found: &mut Found
     let labels = &spec["template"]["metadata"]["labels"];
     if wanted.is_null() {
         found.required("spec.selector", "");
+        found.invalid("spec.template.metadata.labels", labels, NO_MATCH);
     } else {
         selector::check(wanted, "spec.selector", found);
         if selector::is_empty(wanted) {
             let what = format!("empty selector is invalid for {name}");
             found.invalid("spec.selector", wanted, &what);
         } else if !selector::matches(wanted, labels) {
-            let empty = Value::Null;
-            let labels = if labels.is_null() { &empty } else { labels };
             found.invalid("spec.template.metadata.labels", labels, NO_MATCH);
         }
     }

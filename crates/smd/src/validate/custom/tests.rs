@@ -13,7 +13,7 @@ fn errors(property: &Value, value: &Value) -> Vec<String> {
 }
 
 #[test]
-fn words_errors_as_the_api_server_does() {
+fn words_errors_of_scalars_as_the_api_server_does() {
     let cases = [
         (
             json!({"type": "integer", "minimum": 1}),
@@ -34,6 +34,11 @@ fn words_errors_as_the_api_server_does() {
             json!({"type": "integer"}),
             json!("x"),
             "spec.a: Invalid value: \"string\": spec.a in body must be of type integer: \"string\"",
+        ),
+        (
+            json!({"type": "integer", "format": "int64"}),
+            json!(1.5),
+            "spec.a: Invalid value: \"float64\": spec.a in body must be of type int64: \"float64\"",
         ),
         (
             json!({"type": "object"}),
@@ -71,6 +76,15 @@ fn words_errors_as_the_api_server_does() {
             json!("x"),
             "spec.a: Invalid value: \"x\": spec.a in body must be of type date-time: \"x\"",
         ),
+    ];
+    for (property, value, expected) in cases {
+        assert_eq!(errors(&property, &value), [expected], "{property}");
+    }
+}
+
+#[test]
+fn words_errors_of_lists_and_objects_as_the_api_server_does() {
+    let cases = [
         (
             json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
             json!([]),
