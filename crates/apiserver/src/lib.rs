@@ -56,6 +56,7 @@ mod openapi;
 mod protobuf;
 mod registry;
 mod rest;
+mod rules;
 mod schema;
 mod selector;
 mod serve;

@@ -1,37 +1,48 @@
 //! What is known of the shape of a kind's objects.
 
+use std::sync::OnceLock;
+
 use serde_json::Value;
 use smd::strategic::{self, StrategicError};
 
 use crate::rest::request::Call;
+use crate::rules::Rules;
 use crate::status::ApiError;
 use crate::{admission, defaults};
 
 /// Shape of the objects of one version of one kind.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Schema {
     /// The `openAPIV3Schema` of a custom resource.
     openapi: Option<Value>,
     typed: smd::Schema,
+    /// Compiled when they are first needed.
+    rules: OnceLock<Option<Rules>>,
 }
 
 impl Schema {
     /// Returns the schema of a built-in kind.
     pub(crate) fn builtin(group: &str, version: &str, kind: &str) -> Self {
         let typed = smd::Schema::builtin(group, version, kind).unwrap_or_else(smd::Schema::untyped);
-        Self { openapi: None, typed }
+        Self { openapi: None, typed, rules: OnceLock::new() }
     }
 
     /// Returns the schema of a version of a CustomResourceDefinition.
     pub(crate) fn custom(openapi: Option<Value>) -> Self {
         let typed =
             openapi.as_ref().map_or_else(smd::Schema::untyped, smd::Schema::custom_unchecked);
-        Self { openapi, typed }
+        Self { openapi, typed, rules: OnceLock::new() }
     }
 
     /// Returns the `openAPIV3Schema` of a custom resource.
     pub(crate) fn openapi(&self) -> Option<&Value> {
         self.openapi.as_ref()
+    }
+
+    /// Returns the rules in CEL, if there are any.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        let compile = || self.openapi.as_ref().and_then(Rules::compile);
+        self.rules.get_or_init(compile).as_ref()
     }
 
     /// Returns the schema as merges, patches and validation use it.

@@ -1,13 +1,23 @@
 //! Checks of whole objects before they are stored.
 
 use serde_json::Value;
-use smd::validate::{FieldError, NameRule};
+use smd::validate::NameRule;
 
 use crate::crd;
 use crate::registry::Resource;
 use crate::rest::request::Call;
 use crate::rest::write::invalid;
+use crate::rules;
 use crate::status::{ApiError, Cause};
+
+/// Errors over which rules are not looked at.
+const BLOCKING: [&str; 5] = [
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+];
 
 /// Refuses an object that is not as its kind has to be; `old` is what it replaces.
 pub(crate) fn validate(call: &Call, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
@@ -18,15 +28,24 @@ pub(crate) fn validate(call: &Call, object: &Value, old: Option<&Value>) -> Resu
     } else if !resource.custom && matches!(call.subresource.as_deref(), None | Some("scale")) {
         errors.extend(smd::validate::builtin(&resource.group, &resource.kind, object, old));
     }
+    let is_blocked = errors.iter().any(|error| BLOCKING.contains(&error.reason));
+    let mut causes: Vec<Cause> = errors.into_iter().map(Cause::from).collect();
     if resource.storage.as_ref() == crd::CRDS {
-        errors.extend(schema_errors(object));
+        check_schemas(object, &mut causes);
     }
-    let causes: Vec<Cause> = errors.into_iter().map(Cause::from).collect();
+    if let Some(rules) = resource.version(&call.version).and_then(|version| version.schema.rules())
+    {
+        if is_blocked {
+            causes.push(rules::not_checked());
+        } else {
+            causes.extend(rules.check(object, old));
+        }
+    }
     if causes.is_empty() { Ok(()) } else { Err(invalid(call, object, &causes)) }
 }
 
-/// Returns what keeps the schemas of a CustomResourceDefinition from being structural.
-fn schema_errors(definition: &Value) -> Vec<FieldError> {
+/// Finds what keeps the schemas of a CustomResourceDefinition from being structural.
+fn check_schemas(definition: &Value, causes: &mut Vec<Cause>) {
     let versions = definition["spec"]["versions"].as_array().map_or(&[][..], Vec::as_slice);
     let schema = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
     // Where all versions have the same schema, the API server speaks of the definition's own.
@@ -36,7 +55,6 @@ fn schema_errors(definition: &Value) -> Vec<FieldError> {
         }
         _ => (versions, false),
     };
-    let mut errors = Vec::new();
     for (index, version) in checked.iter().enumerate() {
         let path = if is_shared {
             "spec.validation.openAPIV3Schema".to_owned()
@@ -44,9 +62,9 @@ fn schema_errors(definition: &Value) -> Vec<FieldError> {
             format!("spec.versions[{index}].schema.openAPIV3Schema")
         };
         let problems = smd::Schema::custom(&schema(version)).err().unwrap_or_default();
-        errors.extend(problems.into_iter().map(|problem| problem.below(&path)));
+        causes.extend(problems.into_iter().map(|problem| problem.below(&path).into()));
+        rules::malformed(&schema(version), &path, causes);
     }
-    errors
 }
 
 /// Returns what a kind asks of the names of its objects.

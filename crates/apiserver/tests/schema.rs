@@ -256,3 +256,37 @@ async fn a_definition_needs_a_structural_schema() {
          for specified object fields"
     );
 }
+
+#[tokio::test]
+async fn custom_resources_keep_the_rules_of_their_schema() {
+    let client = client();
+    let schema = json!({
+        "type": "object",
+        "x-kubernetes-validations": [
+            {"rule": "!has(self.secret) || has(self.user)", "message": "secret needs a user"},
+        ],
+        "properties": {
+            "user": {"type": "string"}, "secret": {"type": "string"},
+            "kind": {"type": "string", "x-kubernetes-validations": [
+                {"rule": "self == oldSelf", "message": "kind cannot change"},
+            ]},
+        },
+    });
+    let api = things(&client, schema).await;
+    let params = PostParams::default();
+    let status = refusal(api.create(&params, &thing(&json!({"secret": "x", "kind": "a"}))).await);
+    assert_eq!(
+        status.message,
+        "Thing.example.com \"a\" is invalid: spec: Invalid value: secret needs a user"
+    );
+    api.create(&params, &thing(&json!({"kind": "a"}))).await.unwrap();
+    let patch = Patch::Merge(json!({"spec": {"kind": "b"}}));
+    let status = refusal(api.patch("a", &PatchParams::default(), &patch).await);
+    assert_eq!(
+        status.message,
+        "Thing.example.com \"a\" is invalid: spec.kind: Invalid value: \"b\": kind cannot change"
+    );
+    let status = refusal(api.create(&params, &thing(&json!({"kind": 1}))).await);
+    let causes = status.details.unwrap().causes;
+    assert_eq!(causes[1].field, "<nil>", "rules are not looked at: {causes:?}");
+}
