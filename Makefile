@@ -31,6 +31,10 @@ test: ## Build and run all tests
 kill-test: ## Kill the controllers at random points, 100 rounds
 	$(CARGO) test --locked --package e2e --test kill -- --ignored --nocapture
 
+footprint: ## Measure start, memory, size and API requests of the release binaries
+	$(CARGO) build --release --quiet --locked --package e2e --bin footprint $(addprefix --bin ,$(BINARIES))
+	target/release/footprint
+
 deny: ## Licences, advisories and banned crates (needs cargo-deny)
 	$(CARGO) deny --locked check
 
@@ -45,4 +49,4 @@ verify-generated: ## Fail if generated files are not up to date
 
 verify: lint verify-generated docs test ## What CI runs
 
-.PHONY: help build demo fmt lint test kill-test deny docs generate verify-generated verify
+.PHONY: help build demo fmt lint test kill-test footprint deny docs generate verify-generated verify

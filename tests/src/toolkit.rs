@@ -168,9 +168,19 @@ impl Toolkit {
     ///
     /// When the API refuses.
     pub async fn request(&self, name: &str, token: &str) -> anyhow::Result<()> {
-        let annotation = json!({ "reconcile.fluxcd.io/requestedAt": token });
-        let patch = json!({ "metadata": { "annotations": annotation } });
-        self.sources().patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+        let patch = Patch::Merge(requested_at(token));
+        self.sources().patch(name, &PatchParams::default(), &patch).await?;
+        Ok(())
+    }
+
+    /// Asks for the Kustomization to be reconciled now.
+    ///
+    /// # Errors
+    ///
+    /// When the API refuses.
+    pub async fn request_kustomization(&self, name: &str, token: &str) -> anyhow::Result<()> {
+        let patch = Patch::Merge(requested_at(token));
+        self.kustomizations().patch(name, &PatchParams::default(), &patch).await?;
         Ok(())
     }
 
@@ -298,6 +308,10 @@ pub async fn fleet(folder: &Path) -> anyhow::Result<(Repository, GitServer)> {
     let repository = Repository::empty(&folder.join("fleet"))?;
     repository.git(&["symbolic-ref", "HEAD", "refs/heads/main"])?;
     Ok((repository, GitServer::start(folder).await?))
+}
+
+fn requested_at(token: &str) -> serde_json::Value {
+    json!({ "metadata": { "annotations": { "reconcile.fluxcd.io/requestedAt": token } } })
 }
 
 /// Returns a port that nobody listens on.

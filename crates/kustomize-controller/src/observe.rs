@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 
 use crate::context::Context;
 use crate::dependencies::is_ready;
-use crate::source::{ObjectRef, SourceId, artifact_of, resource};
+use crate::source::{News, ObjectRef, SourceId, artifact_of, resource};
 
 /// Sees every change of every Kustomization, and wakes others for it.
 pub(crate) struct Observer {
@@ -103,9 +103,9 @@ pub(crate) async fn observe_sources(
                 let id = id(kind, &source);
                 let artifact = artifact_of(&source);
                 let revision = artifact.as_ref().map(|it| it.revision.clone());
-                let is_new = cx.sources.insert(id.clone(), artifact);
-                if let (true, Some(revision)) = (is_new, revision) {
-                    for user in cx.users_of(&id, &revision) {
+                let news = cx.sources.insert(id.clone(), artifact);
+                if let (News::First | News::Changed, Some(revision)) = (&news, revision) {
+                    for user in cx.users_of(&id, &revision, &news) {
                         cx.interrupts.send(&user, &id.to_string());
                         // The receiver is gone only when the controller ends.
                         let _ = wake.unbounded_send(user);

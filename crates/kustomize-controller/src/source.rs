@@ -58,6 +58,18 @@ struct Known {
     artifact: Option<Artifact>,
 }
 
+/// What is new about a source.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Nothing that matters.
+    None,
+    /// It was not known before; what uses it may have tried its artifact already.
+    First,
+    /// It has another artifact. The revision may be the same: what is left out of it is no part of
+    /// the revision.
+    Changed,
+}
+
 /// The artifacts of the sources that are watched.
 #[derive(Default)]
 pub(crate) struct Sources {
@@ -65,14 +77,18 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Records what a watch has told; returns whether the revision is a new one.
-    pub(crate) fn insert(&self, id: SourceId, artifact: Option<Artifact>) -> bool {
-        let mut known = self.lock();
-        let revision =
-            |artifact: &Option<Artifact>| artifact.as_ref().map(|it| it.revision.clone());
-        let new = revision(&artifact);
-        let old = known.insert(id, artifact).as_ref().and_then(revision);
-        new.is_some() && new != old
+    /// Records what a watch has told; returns what is new about it.
+    pub(crate) fn insert(&self, id: SourceId, artifact: Option<Artifact>) -> News {
+        let content = |artifact: &Artifact| (artifact.revision.clone(), artifact.digest.clone());
+        let Some(new) = artifact.as_ref().map(content) else {
+            self.lock().insert(id, None);
+            return News::None;
+        };
+        match self.lock().insert(id, artifact) {
+            None => News::First,
+            Some(old) if old.as_ref().map(content) == Some(new) => News::None,
+            Some(_) => News::Changed,
+        }
     }
 
     pub(crate) fn remove(&self, id: &SourceId) {
@@ -129,10 +145,11 @@ impl Context {
         api.get_opt(&id.name).await
     }
 
-    /// Returns the Kustomizations that a new artifact is about and that have not tried it.
-    pub(crate) fn users_of(&self, id: &SourceId, revision: &str) -> Vec<ObjectRef> {
+    /// Returns the Kustomizations that a new artifact is about. When all that is new is that it is
+    /// known, those that have tried it are left out.
+    pub(crate) fn users_of(&self, id: &SourceId, revision: &str, news: &News) -> Vec<ObjectRef> {
         let users = self.store.state().into_iter().filter(|obj| SourceId::of(obj) == *id);
-        let users = users.filter(|obj| !is_at(obj, revision));
+        let users = users.filter(|obj| *news == News::Changed || !is_at(obj, revision));
         users.map(|obj| ObjectRef::from_obj(&*obj)).collect()
     }
 }

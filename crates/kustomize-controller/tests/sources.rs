@@ -76,3 +76,13 @@ async fn refuses_sources_of_other_namespaces_when_told_to() {
     let obj = world.kustomizations().get("apps").await.unwrap();
     assert!(support::is_true(&obj, "Stalled"));
 }
+
+#[tokio::test]
+async fn applies_other_content_of_the_same_revision() {
+    let world = World::start().await;
+    world.publish("main@sha1:1", &[("a.yaml", &config("a", "1"))]).await;
+    world.create("apps", json!({})).await;
+    world.until_applied("apps", "main@sha1:1").await;
+    world.publish("main@sha1:1", &[("a.yaml", &config("a", "2"))]).await;
+    world.until_config("a", Some("2")).await;
+}
