@@ -20,7 +20,7 @@ use crate::kind;
 
 /// How long a tree has to be still before it is looked at: editors and `git` write several files
 /// in a row.
-const STILL: Duration = Duration::from_millis(100);
+const STILL: Duration = Duration::from_millis(25);
 
 /// How long changes are waited for at most: a build may write into the tree all the time.
 const PATIENCE: Duration = Duration::from_secs(1);
