@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use api::reason::{GARBAGE_COLLECTION_FAILED, GARBAGE_COLLECTION_SUCCEEDED};
 use api::source::GitRepository;
 use common::events::Severity;
-use kube::runtime::controller::Action;
 use tracing::info;
 
 use super::context::{Context, Named};
@@ -17,7 +16,7 @@ impl Context {
     /// # Errors
     ///
     /// When something could not be removed; the finalizer stays, and it is tried again.
-    pub(crate) async fn finalize(&self, obj: &GitRepository) -> Result<Action, Error> {
+    pub(crate) async fn finalize(&self, obj: &GitRepository) -> Result<(), Error> {
         let named = Named::of(obj);
         let removed = self.with_storage(move |storage| storage.remove_all(named.owner())).await;
         let event = |severity, reason, message: &str| {
@@ -31,7 +30,7 @@ impl Context {
                     event(Severity::Trace, GARBAGE_COLLECTION_SUCCEEDED, message);
                 }
                 self.forget(obj);
-                Ok(Action::await_change())
+                Ok(())
             }
             Err(error) => {
                 let message = format!("garbage collection for deleted resource failed: {error}");

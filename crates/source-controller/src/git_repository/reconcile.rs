@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use api::conditions::{FETCH_FAILED, INCLUDE_UNAVAILABLE, STORAGE_OPERATION_FAILED};
-use api::meta::FINALIZER;
 use api::reason::{DIRECTORY_CREATION_FAILED, UNSUPPORTED_FIELD};
 use api::source::GitRepository;
+use common::finalizer;
 use common::stop::OrStop as _;
-use futures::FutureExt as _;
 use kube::runtime::controller::Action;
-use kube::runtime::finalizer::{Event, finalizer};
 
 use super::context::Context;
 use super::progress::{Done, Progress};
@@ -28,9 +26,9 @@ pub(crate) enum Error {
     /// The object could not be read.
     #[error("failed to read the object")]
     Read(#[source] kube::Error),
-    /// The finalizer could not be added or removed, or what it is for has failed.
-    #[error(transparent)]
-    Finalizer(#[from] Box<kube::runtime::finalizer::Error<Error>>),
+    /// The finalizer could not be added or removed.
+    #[error("failed to write the finalizer")]
+    Finalizer(#[source] kube::Error),
     /// Artifacts could not be removed.
     #[error("{0}")]
     Cleanup(String),
@@ -47,26 +45,22 @@ pub(crate) async fn reconcile(obj: Arc<GitRepository>, cx: Arc<Context>) -> Resu
     let Some(obj) = cx.statuses.latest(&api, obj).await.map_err(Error::Read)? else {
         return Ok(Action::await_change());
     };
-    let run = |event| run(event, &cx).boxed();
-    match finalizer(&api, FINALIZER, obj, run).boxed().await {
-        Ok(action) => Ok(action),
-        Err(kube::runtime::finalizer::Error::ApplyFailed(error)) => Err(error),
-        Err(error) => Err(Box::new(error).into()),
-    }
-}
-
-async fn run(event: Event<GitRepository>, cx: &Context) -> Result<Action, Error> {
-    match event {
-        Event::Cleanup(obj) => cx.finalize(&obj).await,
-        Event::Apply(obj) if obj.spec.suspend.unwrap_or_default() => {
-            Progress::begin(cx, &obj).suspend().await
+    if obj.metadata.deletion_timestamp.is_some() {
+        if finalizer::is_held(&*obj) {
+            cx.finalize(&obj).await?;
+            finalizer::remove(&api, &obj).await.map_err(Error::Finalizer)?;
         }
-        Event::Apply(obj) => {
-            let mut progress = Progress::begin(cx, &obj);
-            let outcome = converge(&obj, cx, &mut progress).await;
-            progress.finish(outcome).await
-        }
+        return Ok(Action::await_change());
     }
+    let Some(obj) = finalizer::ensure(&api, obj).await.map_err(Error::Finalizer)? else {
+        return Ok(Action::await_change());
+    };
+    let mut progress = Progress::begin(&cx, &obj);
+    if obj.spec.suspend.unwrap_or_default() {
+        return progress.suspend().await;
+    }
+    let outcome = converge(&obj, &cx, &mut progress).await;
+    progress.finish(outcome).await
 }
 
 /// Runs the steps in order; the first that fails decides what the conditions say.

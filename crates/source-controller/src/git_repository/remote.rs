@@ -194,10 +194,13 @@ fn authenticate(remote: &mut Remote, credentials: Option<&Credentials>) -> Resul
         let certificates = certificates.to_owned();
         remote.tls.client = Some(tls::ClientCertificate { certificates, key });
     }
-    remote.auth = if let Some(token) = credentials.secret("bearerToken")? {
-        Auth::Bearer(token)
-    } else {
-        basic(&url, credentials)?
+    remote.auth = match (basic(&url, credentials)?, credentials.secret("bearerToken")?) {
+        (auth, None) => auth,
+        (Auth::None, Some(token)) => Auth::Bearer(token),
+        (_, Some(_)) => {
+            let problem = "basic auth and bearer token cannot be set at the same time";
+            return Err(SecretError::Auth { scheme: url.scheme().to_owned(), problem });
+        }
     };
     Ok(())
 }
@@ -309,10 +312,15 @@ mod tests {
     }
 
     #[test]
-    fn takes_a_token_before_user_and_password() {
+    fn takes_a_token_or_user_and_password_but_not_both() {
         let data = [("bearerToken", "t"), ("username", "me"), ("password", "s")];
-        let remote = authenticated("https://example.com/x", &data).unwrap();
+        let remote = authenticated("https://example.com/x", &data[..1]).unwrap();
         assert!(matches!(&remote.auth, Auth::Bearer(token) if token.expose_secret() == "t"));
+        let error = authenticated("https://example.com/x", &data).unwrap_err();
+        assert_eq!(
+            error,
+            "invalid 'https' auth option: basic auth and bearer token cannot be set at the same time"
+        );
     }
 
     #[test]
