@@ -87,7 +87,8 @@ fn finish(
 /// The value of the label `app.kubernetes.io/managed-by`.
 const VERSION: &str = "kustomize-v5.8.1";
 
-/// Drops objects that are meant for tools on the machine where the files are.
+/// Drops objects that are meant for tools on the machine where the files are. What is left has to
+/// have kinds, names, and different ids.
 fn drop_local(all: &mut Resources) -> Result<(), Problem> {
     const LOCAL: &str = "config.kubernetes.io/local-config";
     let is_local = |item: &Resource| item.annotation(LOCAL).is_some_and(|value| value != "false");
@@ -95,7 +96,7 @@ fn drop_local(all: &mut Resources) -> Result<(), Problem> {
         crate::objects::check(&item.node, &item.source)?;
     }
     if !all.iter().any(is_local) {
-        return Ok(());
+        return all.check_ids();
     }
     // An object of the same id that stays keeps the other one, too.
     let key = |item: &Resource| {
@@ -104,7 +105,7 @@ fn drop_local(all: &mut Resources) -> Result<(), Problem> {
     };
     let kept: HashSet<_> = all.iter().filter(|item| !is_local(item)).map(key).collect();
     all.items_mut().retain(|item| !is_local(item) || kept.contains(&key(item)));
-    Ok(())
+    all.check_ids()
 }
 
 fn sort(all: &mut Resources, sort: Option<&SortOptions>, order: Order) -> Result<(), Failed> {
@@ -123,7 +124,7 @@ fn sort(all: &mut Resources, sort: Option<&SortOptions>, order: Order) -> Result
     };
     let lists = lists.map(|lists| (lists.order_first.as_slice(), lists.order_last.as_slice()));
     order::legacy(all.items_mut(), lists);
-    Ok(all.check_ids()?)
+    Ok(())
 }
 
 /// Turns annotations into text and removes those that are not asked for.

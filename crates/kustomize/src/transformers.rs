@@ -136,7 +136,8 @@ pub(crate) fn of_fields(
         let made = labels::Labels::of_entry(label, config);
         add(format!("labels[{at}]"), made.map(Transformer::Labels))?;
     }
-    if !file.common_labels.is_empty() {
+    // With any labels this one runs even if it has nothing to do, which the origin records.
+    if !file.labels.is_empty() || !file.common_labels.is_empty() {
         let made = labels::Labels::new(file.common_labels.clone(), config.common_labels.clone());
         add("commonLabels".into(), Ok(Transformer::Labels(made)))?;
     }
