@@ -35,6 +35,13 @@ footprint: ## Measure start, memory, size and API requests of the release binari
 	$(CARGO) build --release --quiet --locked --package e2e --bin footprint $(addprefix --bin ,$(BINARIES))
 	target/release/footprint
 
+conformance: ## Build the kustomize corpus of ../shared, with counts
+	$(CARGO) test --locked --package kustomize --test conformance -- --nocapture
+
+bench-kustomize: ## Builds of DIRS against kubectl, e.g. make bench-kustomize DIRS=a/b
+	$(CARGO) build --release --locked --package kustomize --examples
+	target/release/examples/bench 5 --against $${KUBECTL:-kubectl} $(DIRS)
+
 deny: ## Licences, advisories and banned crates (needs cargo-deny)
 	$(CARGO) deny --locked check
 
@@ -49,4 +56,4 @@ verify-generated: ## Fail if generated files are not up to date
 
 verify: lint verify-generated docs test ## What CI runs
 
-.PHONY: help build demo fmt lint test kill-test footprint deny docs generate verify-generated verify
+.PHONY: help build demo fmt lint test kill-test footprint conformance bench-kustomize deny docs generate verify-generated verify

@@ -11,12 +11,12 @@ use std::sync::OnceLock;
 use crate::decode::{Mode, decode};
 use crate::error::Problem;
 use crate::id::Gvk;
-use crate::kustomization::{FieldSpec, to_yaml_error};
+use crate::kustomization::{FieldSpec, Name, to_yaml_error};
 use crate::load::Loader;
 use crate::order::gvk_order;
 
 /// The fields of every transformer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Config {
     pub name_prefix: Vec<FieldSpec>,
     pub name_suffix: Vec<FieldSpec>,
@@ -46,18 +46,18 @@ decode!(Config {
 });
 
 /// What is referred to, and the fields that do it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct NameReference {
-    pub group: String,
-    pub version: String,
-    pub kind: String,
+    pub group: Name,
+    pub version: Name,
+    pub kind: Name,
     pub referrers: Vec<FieldSpec>,
 }
 
 decode!(NameReference {
-    "group" -> group: String,
-    "version" -> version: String,
-    "kind" -> kind: String,
+    "group" -> group: Name,
+    "version" -> version: Name,
+    "kind" -> kind: Name,
     "fieldSpecs" => referrers: Vec<FieldSpec>,
 });
 
@@ -74,8 +74,8 @@ impl FieldSpec {
     }
 
     /// Returns a field of every kind.
-    pub(crate) fn of_all(path: &str, create: bool) -> Self {
-        Self { path: path.to_owned(), create, ..Self::default() }
+    pub(crate) fn of_all(path: &'static str, create: bool) -> Self {
+        Self { path: Name::Borrowed(path), create, ..Self::default() }
     }
 }
 
@@ -86,7 +86,7 @@ impl Config {
         CONFIG.get_or_init(|| Self::from_table(include_str!("config/defaults.txt")))
     }
 
-    fn from_table(table: &str) -> Self {
+    fn from_table(table: &'static str) -> Self {
         let mut config = Self::default();
         let mut section = "";
         for line in table.lines().filter(|line| !line.starts_with('#')) {
@@ -94,8 +94,8 @@ impl Config {
                 section = name.trim_end_matches(']');
                 continue;
             }
-            let any = |part: &&str| if *part == "-" { String::new() } else { (*part).to_owned() };
-            let parts: Vec<&str> = line.split_whitespace().collect();
+            let any = |part: &&'static str| Name::Borrowed(if *part == "-" { "" } else { part });
+            let parts: Vec<&'static str> = line.split_ascii_whitespace().collect();
             let [group, version, kind, rest @ ..] = parts.as_slice() else { continue };
             let (group, version, kind) = (any(group), any(version), any(kind));
             let Some(path) = rest.first() else {
@@ -104,7 +104,7 @@ impl Config {
                 continue;
             };
             let create = rest.len() > 1;
-            let spec = FieldSpec { group, version, kind, path: (*path).to_owned(), create };
+            let spec = FieldSpec { group, version, kind, path: Name::Borrowed(path), create };
             match config.section(section) {
                 Some(specs) => specs.push(spec),
                 None => {

@@ -86,8 +86,11 @@ impl<'a> Reader<'a> {
             let fields = property.as_object().into_iter().flatten();
             fields.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?.1.as_str()
         };
-        let spec =
-            FieldSpec { kind: self.kind.to_owned(), path: path.join("/"), ..FieldSpec::default() };
+        let spec = FieldSpec {
+            kind: self.kind.to_owned().into(),
+            path: path.join("/").into(),
+            ..FieldSpec::default()
+        };
         if text("x-kubernetes-annotation").is_some() {
             merge_one(&mut self.config.common_annotations, spec.clone())?;
         }
@@ -101,10 +104,10 @@ impl<'a> Reader<'a> {
             && let Some(kind) = text("x-kubernetes-object-ref-kind")
         {
             let key = text("x-kubernetes-object-ref-name-key").unwrap_or("name");
-            let referrer = FieldSpec { path: format!("{}/{key}", spec.path), ..spec };
+            let referrer = FieldSpec { path: format!("{}/{key}", spec.path).into(), ..spec };
             self.config.merge_reference(NameReference {
-                version: version.to_owned(),
-                kind: kind.to_owned(),
+                version: version.to_owned().into(),
+                kind: kind.to_owned().into(),
                 referrers: vec![referrer],
                 ..NameReference::default()
             })?;

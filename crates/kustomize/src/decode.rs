@@ -1,6 +1,7 @@
 //! Reads nodes into types, the way Go's `encoding/json` does: names of fields without regard to case,
 //! null as what is there already.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use goyaml::{Dialect, Mark, Node, Scalar};
@@ -97,6 +98,16 @@ impl Decode for String {
             Value::Bool(value) => Value::String(value.to_string()),
             other => other,
         }
+    }
+}
+
+impl Decode for Cow<'static, str> {
+    fn decode(node: &Node, mode: Mode) -> Result<Self, DecodeError> {
+        String::decode(node, mode).map(Self::Owned)
+    }
+
+    fn normalize(value: Value) -> Value {
+        String::normalize(value)
     }
 }
 

@@ -5,14 +5,14 @@
 use goyaml::{Node, Scalar, Sequence, Tag};
 
 use crate::error::Problem;
-use crate::kustomization::FieldSpec;
+use crate::kustomization::{FieldSpec, Name};
 use crate::node::{Create, lookup, lookup_create, split_path, wrong_kind};
 use crate::resource::Resource;
 
 /// A path that was split, and what to make where it leads nowhere.
 #[derive(Debug, Clone)]
 pub(crate) struct Path {
-    text: String,
+    text: Name,
     steps: Vec<String>,
     /// What is made of a missing or null last field, and the tag it gets.
     create: Option<(Create, Tag)>,

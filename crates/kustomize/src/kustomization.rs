@@ -1,5 +1,6 @@
 //! The kustomization file as types.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use goyaml::Node;
@@ -117,21 +118,24 @@ decode!(Label {
     "fields" => fields: Vec<FieldSpec>,
 });
 
+/// Text that may be built in.
+pub(crate) type Name = Cow<'static, str>;
+
 /// Where a transformer writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FieldSpec {
-    pub group: String,
-    pub version: String,
-    pub kind: String,
-    pub path: String,
+    pub group: Name,
+    pub version: Name,
+    pub kind: Name,
+    pub path: Name,
     pub create: bool,
 }
 
 decode!(FieldSpec {
-    "group" -> group: String,
-    "version" -> version: String,
-    "kind" -> kind: String,
-    "path" => path: String,
+    "group" -> group: Name,
+    "version" -> version: Name,
+    "kind" -> kind: Name,
+    "path" => path: Name,
     "create" => create: bool,
 });
 

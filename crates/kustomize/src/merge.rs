@@ -8,6 +8,8 @@
 
 mod list;
 
+use std::borrow::Cow;
+
 use goyaml::{Mapping, Node, Scalar};
 
 use crate::error::Problem;
@@ -260,7 +262,7 @@ fn noted(node: &Node) -> Option<Noted> {
 }
 
 /// Returns the keys by which a list merges.
-fn keys<'a>(noted: Option<&'a Noted>, known: Option<Known<'a>>) -> Option<&'a [String]> {
+fn keys<'a>(noted: Option<&'a Noted>, known: Option<Known<'a>>) -> Option<&'a [Cow<'static, str>]> {
     match noted {
         Some(Noted::Merge(keys)) => Some(keys),
         Some(Noted::Replace) => None,

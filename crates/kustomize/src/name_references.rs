@@ -24,11 +24,20 @@ pub(crate) fn fix(all: &mut Resources, references: &[NameReference]) -> Result<(
         }
     }
     let targets = Targets::of(all);
-    let mut by_kind: HashMap<&str, Vec<Reference<'_>>> = HashMap::new();
+    let mut by_kind: HashMap<String, Vec<Reference<'_>>> =
+        HashMap::from([(String::new(), Vec::new())]);
+    for item in all.iter() {
+        let kind = item.original_id().gvk.kind;
+        if !by_kind.contains_key(kind) {
+            by_kind.insert(kind.to_owned(), Vec::new());
+        }
+    }
+    let mut number = 0;
     for reference in references {
         for spec in &reference.referrers {
-            let number = by_kind.values().map(Vec::len).sum();
-            by_kind.entry(&spec.kind).or_default().push(Reference {
+            let Some(specs) = by_kind.get_mut(&*spec.kind) else { continue };
+            number += 1;
+            specs.push(Reference {
                 number,
                 target: reference.gvk(),
                 referrer: spec.gvk(),
@@ -40,7 +49,7 @@ pub(crate) fn fix(all: &mut Resources, references: &[NameReference]) -> Result<(
     for item in all.items_mut() {
         let first = item.original_id().gvk;
         let kinds = [first.kind, ""];
-        let known = kinds.into_iter().filter_map(|kind| by_kind.get::<str>(kind)).flatten();
+        let known = kinds.into_iter().filter_map(|kind| by_kind.get(kind)).flatten();
         let mut chosen: Vec<_> = known.filter(|one| first.is_selected(one.referrer)).collect();
         if chosen.is_empty() {
             continue;

@@ -97,7 +97,7 @@ impl Step {
             Kind::Index(at)
         } else if is_bracketed(&text) {
             let (name, value) = name_and_value(&text)?;
-            let pattern = crate::regex::compile(value)
+            let pattern = crate::pattern::compile(value)
                 .map_err(|_| Problem::rule(format!("{value:?} is no valid regular expression")))?;
             Kind::Elements { name: name.to_owned(), value: value.to_owned(), pattern }
         } else if text == "*" {

@@ -250,15 +250,13 @@ impl Resource {
 
     /// Makes the scalars equal that are one, after some were changed; the last change counts.
     pub(crate) fn settle(&mut self) {
-        if self.shared.is_empty() {
+        if self.shared.is_empty() || !any_changed(&self.node, &self.shared) {
             return;
         }
         let mut changed = HashMap::new();
         find_changed(&self.node, &self.shared, &mut changed);
-        if !changed.is_empty() {
-            spread(&mut self.node, &changed);
-            self.shared.extend(changed);
-        }
+        spread(&mut self.node, &changed);
+        self.shared.extend(changed);
     }
 }
 
@@ -272,20 +270,33 @@ fn text(value: &str) -> Scalar {
     }
 }
 
+/// Says whether a scalar is not what it was when it was shared.
+fn is_changed(scalar: &Scalar, shared: &HashMap<u32, Scalar>) -> bool {
+    scalar.identity != 0
+        && shared.get(&scalar.identity).is_some_and(|was| {
+            was.value != scalar.value || was.tag != scalar.tag || was.style != scalar.style
+        })
+}
+
+fn any_changed(node: &Node, shared: &HashMap<u32, Scalar>) -> bool {
+    match node {
+        Node::Scalar(scalar) => is_changed(scalar, shared),
+        Node::Sequence(list) => list.items.iter().any(|item| any_changed(item, shared)),
+        Node::Mapping(mapping) => {
+            mapping.entries.iter().any(|(_, value)| any_changed(value, shared))
+        }
+    }
+}
+
 /// Finds shared scalars that are not what they were, in the order in which kustomize goes through
 /// fields: sorted.
 fn find_changed(node: &Node, shared: &HashMap<u32, Scalar>, changed: &mut HashMap<u32, Scalar>) {
     match node {
-        Node::Scalar(scalar) if scalar.identity != 0 => {
-            let was = shared.get(&scalar.identity);
-            let same = was.is_none_or(|was| {
-                was.value == scalar.value && was.tag == scalar.tag && was.style == scalar.style
-            });
-            if !same {
+        Node::Scalar(scalar) => {
+            if is_changed(scalar, shared) {
                 changed.insert(scalar.identity, scalar.clone());
             }
         }
-        Node::Scalar(_) => {}
         Node::Sequence(list) => {
             list.items.iter().for_each(|item| find_changed(item, shared, changed));
         }

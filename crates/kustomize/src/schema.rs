@@ -4,19 +4,31 @@ mod openapi;
 
 pub(crate) use openapi::of_comment;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use crate::error::Problem;
 use crate::kustomization::Strings;
 
+/// The name of a kind, type or field.
+type Name = Cow<'static, str>;
+
+/// Returns the name under which a definition is found: without `io.k8s.`, where the built-in ones are.
+fn type_name(definition: &str) -> Name {
+    match definition.strip_prefix("io.k8s.") {
+        Some(short) => Cow::Owned(short.to_owned()),
+        None => Cow::Owned(format!("={definition}")),
+    }
+}
+
 /// Types of objects and how their lists merge.
 #[derive(Debug, Default)]
 struct Schema {
     /// The type of `apiVersion/Kind`.
-    kinds: HashMap<String, String>,
+    kinds: HashMap<Name, Name>,
     /// By the names of their definitions.
-    types: HashMap<String, Shape>,
+    types: HashMap<Name, Shape>,
     /// Kinds that have no namespace.
     cluster: HashSet<String>,
     /// Kinds that have one.
@@ -26,7 +38,7 @@ struct Schema {
 /// An object type: its fields, and what its other fields hold when it is a map.
 #[derive(Debug, Default)]
 struct Shape {
-    fields: HashMap<String, Field>,
+    fields: HashMap<Name, Field>,
     others: Option<Box<Field>>,
 }
 
@@ -34,10 +46,10 @@ struct Shape {
 #[derive(Debug, Clone, Default)]
 struct Field {
     /// The type of the object, or of the elements of the list.
-    of: Option<String>,
+    of: Option<Name>,
     list: bool,
     /// The keys that elements of a merged list are told apart by; none for a set of scalars.
-    merge: Option<Vec<String>>,
+    merge: Option<Vec<Name>>,
 }
 
 /// What is known of a value.
@@ -54,7 +66,7 @@ pub(crate) enum Noted {
     /// A patch replaces it.
     Replace,
     /// A patch merges into it by these keys.
-    Merge(Vec<String>),
+    Merge(Vec<Name>),
 }
 
 impl<'a> Known<'a> {
@@ -75,33 +87,29 @@ impl<'a> Known<'a> {
     }
 
     /// Returns the keys of a list that is merged; none for a set of scalars.
-    pub(crate) fn merge_keys(self) -> Option<&'a [String]> {
+    pub(crate) fn merge_keys(self) -> Option<&'a [Name]> {
         self.field?.merge.as_deref()
     }
 }
 
 impl Schema {
-    fn from_table(table: &str) -> Self {
+    fn from_table(table: &'static str) -> Self {
         let mut schema = Self::default();
-        let name = |short: &str| format!("io.k8s.{short}");
         let mut current = None;
         for line in table.lines().filter(|line| !line.starts_with('#')) {
             match line.split(' ').collect::<Vec<_>>().as_slice() {
-                ["cluster", kind] => {
-                    schema.cluster.insert((*kind).to_owned());
-                }
                 ["kind", kind, of] => {
-                    schema.kinds.insert((*kind).to_owned(), name(of));
+                    schema.kinds.insert(Cow::Borrowed(kind), Cow::Borrowed(of));
                 }
-                ["type", of] => current = Some(schema.types.entry(name(of)).or_default()),
+                ["type", of] => current = Some(schema.types.entry(Cow::Borrowed(of)).or_default()),
                 [field, how, of, keys @ ..] => {
                     let merge = (*how == "merge").then(|| {
-                        keys.iter().flat_map(|keys| keys.split(',')).map(str::to_owned).collect()
+                        keys.iter().flat_map(|keys| keys.split(',')).map(Cow::Borrowed).collect()
                     });
                     let list = matches!(*how, "merge" | "list");
-                    let of = Some(*of).filter(|of| *of != "-").map(name);
+                    let of = Some(Cow::Borrowed(*of)).filter(|of| of != "-");
                     if let Some(shape) = &mut current {
-                        shape.fields.insert((*field).to_owned(), Field { of, list, merge });
+                        shape.fields.insert(Cow::Borrowed(field), Field { of, list, merge });
                     }
                 }
                 _ => {}
@@ -111,10 +119,32 @@ impl Schema {
     }
 }
 
+const TABLE: &str = include_str!("schema/builtin.txt");
+
 /// Returns the schema of the built-in kinds.
 fn builtin() -> &'static Schema {
     static SCHEMA: OnceLock<Schema> = OnceLock::new();
-    SCHEMA.get_or_init(|| Schema::from_table(include_str!("schema/builtin.txt")))
+    SCHEMA.get_or_init(|| Schema::from_table(TABLE))
+}
+
+/// Returns the built-in kinds without namespace, and those with one; both are sorted.
+fn scopes() -> &'static [Vec<&'static str>; 2] {
+    static SCOPES: OnceLock<[Vec<&str>; 2]> = OnceLock::new();
+    SCOPES.get_or_init(|| {
+        let lines = TABLE.lines().take_while(|line| !line.starts_with("type "));
+        let words = lines.filter_map(|line| line.split_once(' '));
+        let (mut cluster, mut kinds) = (Vec::new(), Vec::new());
+        for (word, rest) in words {
+            match word {
+                "cluster" => cluster.push(rest),
+                "kind" => kinds.extend(rest.split(' ').next()),
+                _ => {}
+            }
+        }
+        cluster.sort_unstable();
+        kinds.sort_unstable();
+        [cluster, kinds]
+    })
 }
 
 /// The schemas of a build. Which ones there are depends on when `openapi` comes up, because kustomize
@@ -199,11 +229,11 @@ impl Schemas {
         kind: &str,
     ) -> Result<bool, Problem> {
         let key = format!("{api_version}/{kind}");
-        let builtin = builtin();
-        if builtin.cluster.contains(&key) {
+        let [cluster, kinds] = scopes();
+        if cluster.binary_search(&&*key).is_ok() {
             return Ok(true);
         }
-        if builtin.namespaced.contains(&key) || builtin.kinds.contains_key(&key) {
+        if kinds.binary_search(&&*key).is_ok() {
             return Ok(false);
         }
         if !self.read {
@@ -237,7 +267,7 @@ impl Schemas {
     /// Returns what is known of objects of a kind.
     pub(crate) fn kind(&self, api_version: &str, kind: &str) -> Option<Known<'_>> {
         let key = format!("{api_version}/{kind}");
-        let of = self.layers().find_map(|schema| schema.kinds.get(&key))?;
+        let of = self.layers().find_map(|schema| schema.kinds.get(&*key))?;
         Some(Known { schemas: self, field: None, of: Some(of) })
     }
 
@@ -262,7 +292,7 @@ const VERSION: &str = "v1.21.2";
 
 /// Says whether objects of a kind have no namespace, as far as is built in.
 pub(crate) fn is_cluster_scoped(api_version: &str, kind: &str) -> bool {
-    builtin().cluster.contains(&format!("{api_version}/{kind}"))
+    scopes()[0].binary_search(&&*format!("{api_version}/{kind}")).is_ok()
 }
 
 #[cfg(test)]

@@ -2,22 +2,21 @@
 
 mod labels;
 
-use regex::Regex;
-
 use crate::error::Problem;
 use crate::id::Id;
 use crate::kustomization::Selector;
+use crate::pattern::Pattern;
 use crate::resource::Resource;
 use labels::LabelSelector;
 
 /// A selector with its expressions compiled.
 #[derive(Debug)]
 pub(crate) struct Matcher {
-    group: Option<Regex>,
-    version: Option<Regex>,
-    kind: Option<Regex>,
-    name: Option<Regex>,
-    namespace: Option<Regex>,
+    group: Option<Pattern>,
+    version: Option<Pattern>,
+    kind: Option<Pattern>,
+    name: Option<Pattern>,
+    namespace: Option<Pattern>,
     labels: LabelSelector,
     annotations: LabelSelector,
 }
@@ -75,16 +74,15 @@ fn value<'a>(resource: &'a Resource, field: &str, key: &str) -> Option<&'a str> 
     resource.map(field).find(|(own, _)| *own == key).map(|(_, value)| value)
 }
 
-fn anchored(field: &str, pattern: &str) -> Result<Option<Regex>, Problem> {
+fn anchored(field: &str, pattern: &str) -> Result<Option<Pattern>, Problem> {
     if pattern.is_empty() {
         return Ok(None);
     }
-    let regex = crate::regex::compile(&format!("^(?:{pattern})$"));
-    regex
+    Pattern::new(pattern)
         .map(Some)
         .map_err(|_| Problem::rule(format!("{field} {pattern:?} is no valid regular expression")))
 }
 
-fn is(pattern: Option<&Regex>, text: &str) -> bool {
+fn is(pattern: Option<&Pattern>, text: &str) -> bool {
     pattern.is_none_or(|pattern| pattern.is_match(text))
 }

@@ -20,6 +20,16 @@ pub(crate) struct Analysis {
 
 impl Analysis {
     pub(crate) fn of(text: &str) -> Self {
+        if is_simple(text.as_bytes()) {
+            return Self {
+                multiline: false,
+                plain_allowed: true,
+                flow_plain_allowed: true,
+                single_quoted_allowed: true,
+                block_allowed: true,
+                block_allowed_with_tabs: true,
+            };
+        }
         if text.is_empty() {
             return Self {
                 multiline: false,
@@ -79,6 +89,18 @@ impl Analysis {
             block_allowed_with_tabs: block,
         }
     }
+}
+
+/// Says whether nothing in a text can have a meaning in YAML, which is so for nearly all.
+fn is_simple(text: &[u8]) -> bool {
+    let [first, rest @ ..] = text else { return false };
+    let last = rest.last().unwrap_or(first);
+    (first.is_ascii_alphanumeric() || matches!(first, b'_' | b'/' | b'$'))
+        && *last != b' '
+        && rest.iter().all(|byte| {
+            (b' '..=b'~').contains(byte)
+                && !matches!(byte, b'#' | b',' | b':' | b'?' | b'[' | b']' | b'{' | b'}')
+        })
 }
 
 fn is_break(char: char) -> bool {

@@ -4,8 +4,6 @@
 //! A field for all kinds is passed over where one for some kinds comes first, so the order in which
 //! they are merged matters.
 
-use std::sync::OnceLock;
-
 use super::Config;
 use crate::error::Problem;
 
@@ -14,7 +12,7 @@ use crate::error::Problem;
 pub(crate) enum Merged {
     #[default]
     Empty,
-    /// What is built in and nothing else.
+    /// What is built in and nothing else. Merged into nothing it is the same.
     Builtin,
     Own(Box<Config>),
 }
@@ -22,7 +20,7 @@ pub(crate) enum Merged {
 impl Merged {
     pub(crate) fn get(&self) -> &Config {
         match self {
-            Self::Empty | Self::Builtin => builtin(),
+            Self::Empty | Self::Builtin => Config::builtin(),
             Self::Own(config) => config,
         }
     }
@@ -47,7 +45,7 @@ impl Merged {
     pub(crate) fn add(&mut self, other: Config) -> Result<(), Problem> {
         let mut own = match std::mem::take(self) {
             Self::Empty => Config::default(),
-            Self::Builtin => builtin().clone(),
+            Self::Builtin => Config::builtin().clone(),
             Self::Own(config) => *config,
         };
         own.merge(other)?;
@@ -63,21 +61,10 @@ impl Merged {
                 *self = Self::Builtin;
                 Ok(())
             }
-            (Self::Own(_), Self::Builtin) => self.add(builtin().clone()),
+            (Self::Own(_), Self::Builtin) => self.add(Config::builtin().clone()),
             (_, Self::Own(other)) => self.add(*other),
         }
     }
-}
-
-/// Returns what is built in, as it is merged into nothing.
-fn builtin() -> &'static Config {
-    static CONFIG: OnceLock<Config> = OnceLock::new();
-    CONFIG.get_or_init(|| {
-        let mut config = Config::default();
-        let merged = config.merge(Config::builtin().clone());
-        debug_assert!(merged.is_ok(), "what is built in fits together");
-        config
-    })
 }
 
 #[cfg(test)]
@@ -87,11 +74,9 @@ mod tests {
 
     #[test]
     fn nothing_that_is_built_in_is_passed_over() {
-        let (merged, all) = (builtin(), Config::builtin());
-        assert_eq!(merged.common_labels, all.common_labels);
-        assert_eq!(merged.var_reference, all.var_reference);
-        assert_eq!(merged.images, all.images);
-        assert_eq!(merged.name_reference.len(), all.name_reference.len());
+        let mut merged = Config::default();
+        merged.merge(Config::builtin().clone()).unwrap();
+        assert_eq!(merged, *Config::builtin());
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! Source: `walkAssociativeSequence`, `appendListNode`, kyaml 0.21.1
 //! `yaml/walk/associative_sequence.go`; `ElementSetter`, `yaml/fns.go`.
 
+use std::borrow::Cow;
+
 use goyaml::{Mapping, Node, Scalar};
 
 use super::{Directive, Merger, Outcome};
@@ -35,7 +37,7 @@ impl Merger<'_> {
         &self,
         own: &mut Vec<Node>,
         patch: Option<&[Node]>,
-        keys: &[String],
+        keys: &[Cow<'static, str>],
         elements: Option<Known<'_>>,
     ) -> Result<Outcome, Problem> {
         let patch = match patch.map(Directive::of_list).transpose()? {
@@ -57,7 +59,7 @@ impl Merger<'_> {
     pub(super) fn list_with_itself(
         &self,
         items: &mut Vec<Node>,
-        keys: &[String],
+        keys: &[Cow<'static, str>],
         elements: Option<Known<'_>>,
     ) -> Result<(), Problem> {
         let own = std::mem::take(items);
@@ -69,10 +71,10 @@ impl Merger<'_> {
     fn put_together(
         &self,
         mut lists: Lists<'_>,
-        keys: &[String],
+        keys: &[Cow<'static, str>],
         elements: Option<Known<'_>>,
     ) -> Result<Vec<Node>, Problem> {
-        let set = [String::new()];
+        let set = [Cow::Borrowed("")];
         let (keys, mut values) = if keys.is_empty() {
             (set.as_slice(), lists.texts())
         } else {
@@ -196,9 +198,9 @@ impl<'a> Lists<'a> {
     }
 
     /// Returns the values that the elements have for the keys, each once.
-    fn values(&self, keys: &[String]) -> Vec<Vec<String>> {
+    fn values(&self, keys: &[Cow<'static, str>]) -> Vec<Vec<String>> {
         let values = self.items().map(|item| {
-            let value = |key: &String| {
+            let value = |key: &Cow<'_, str>| {
                 let field = item.get(key).filter(|field| !field.is_empty());
                 field.map_or("", Node::text).to_owned()
             };

@@ -1,8 +1,10 @@
 //! Schemas from the OpenAPI document that a kustomization names.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
-use super::{Field, Noted, Schema, Shape};
+use super::{Field, Name, Noted, Schema, Shape, type_name};
 use crate::error::Problem;
 
 /// Reads an OpenAPI v2 document, JSON or YAML.
@@ -23,10 +25,10 @@ pub(super) fn read(path: &str, text: &[u8]) -> Result<Schema, Problem> {
     let mut reader = Reader { definitions, inline: 0, schema: Schema::default() };
     for (name, definition) in definitions {
         let shape = reader.shape(definition, 0);
-        reader.schema.types.insert(name.clone(), shape);
+        reader.schema.types.insert(type_name(name), shape);
         let kinds = definition.get(GVK).and_then(Value::as_array);
         for kind in kinds.into_iter().flatten().filter_map(kind_of) {
-            reader.schema.kinds.insert(kind, name.clone());
+            reader.schema.kinds.insert(kind.into(), type_name(name));
         }
     }
     let mut schema = reader.schema;
@@ -74,7 +76,7 @@ impl Reader<'_> {
         let fields = properties
             .into_iter()
             .flatten()
-            .map(|(name, property)| (name.clone(), self.field(property, depth)))
+            .map(|(name, property)| (name.clone().into(), self.field(property, depth)))
             .collect();
         let others = schema.get("additionalProperties").filter(|others| others.is_object());
         let others = others.map(|others| Box::new(self.field(others, depth)));
@@ -90,7 +92,7 @@ impl Reader<'_> {
             return match self.definitions.get(name).filter(|definition| is_array(definition)) {
                 // A definition that is a list is as good as the list itself.
                 Some(list) => self.list(list, depth),
-                None => Field { of: Some(name.to_owned()), ..Field::default() },
+                None => Field { of: Some(type_name(name)), ..Field::default() },
             };
         }
         if is_array(property) {
@@ -100,9 +102,9 @@ impl Reader<'_> {
             || property.get("additionalProperties").is_some_and(Value::is_object);
         let of = object.then(|| {
             self.inline += 1;
-            let name = format!("#{}", self.inline);
+            let name = Cow::Owned(format!("#{}", self.inline));
             let shape = self.shape(property, depth + 1);
-            self.schema.types.insert(name.clone(), shape);
+            self.schema.types.insert(Cow::clone(&name), shape);
             name
         });
         Field { of, ..Field::default() }
@@ -115,13 +117,14 @@ impl Reader<'_> {
 }
 
 /// Returns the keys by which a list merges; none for a set of scalars.
-fn merge_keys(schema: &Value) -> Option<Vec<String>> {
+fn merge_keys(schema: &Value) -> Option<Vec<Name>> {
     let text = |field: &str| schema.get(field).and_then(Value::as_str);
+    let name = |key: &str| Cow::Owned(key.to_owned());
     let mut strategies = text("x-kubernetes-patch-strategy")?.split(',');
     strategies.any(|strategy| strategy == "merge").then(|| {
         match schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array) {
-            Some(keys) => keys.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            None => text("x-kubernetes-patch-merge-key").map(str::to_owned).into_iter().collect(),
+            Some(keys) => keys.iter().filter_map(Value::as_str).map(name).collect(),
+            None => text("x-kubernetes-patch-merge-key").map(name).into_iter().collect(),
         }
     })
 }

@@ -9,6 +9,7 @@ use crate::error::Problem;
 use crate::field_spec::Paths;
 use crate::kustomization::{FieldSpec, Image};
 use crate::node::{Create, set_scalar, wrong_kind};
+use crate::pattern::{compile, is_plain, plain_prefix};
 use crate::resources::Resources;
 
 /// An image and what takes the place of its name, tag and digest.
@@ -16,14 +17,45 @@ use crate::resources::Resources;
 pub(crate) struct Images {
     image: Image,
     specs: Vec<FieldSpec>,
-    /// What matches the image; the name is an expression. `None` when it is not a valid one.
-    pattern: Option<Regex>,
+    /// What matches the image; `None` when its name is no valid expression.
+    pattern: Option<ImagePattern>,
+}
+
+/// What an image looks like whose name, which is an expression, is asked for.
+#[derive(Debug)]
+enum ImagePattern {
+    Plain(String),
+    Regex(Regex),
+}
+
+impl ImagePattern {
+    fn new(name: &str) -> Option<Self> {
+        const TAG_AND_DIGEST: &str = "(:[a-zA-Z0-9_.{}-]*)?(@sha256:[a-zA-Z0-9_.{}-]*)?$";
+        if is_plain(name) {
+            return Some(Self::Plain(name.to_owned()));
+        }
+        compile(&format!("^{name}{TAG_AND_DIGEST}")).ok().map(Self::Regex)
+    }
+
+    fn is_match(&self, image: &str) -> bool {
+        let name = match self {
+            Self::Regex(regex) => return regex.is_match(image),
+            Self::Plain(name) => name,
+        };
+        let Some(mut rest) = plain_prefix(name, image) else { return false };
+        for sign in [":", "@sha256:"] {
+            let is_part = |char: char| char.is_ascii_alphanumeric() || "_.{}-".contains(char);
+            if let Some(part) = rest.strip_prefix(sign) {
+                rest = part.trim_start_matches(is_part);
+            }
+        }
+        rest.is_empty()
+    }
 }
 
 impl Images {
     pub(crate) fn new(image: Image, specs: Vec<FieldSpec>) -> Self {
-        const TAG_AND_DIGEST: &str = "(:[a-zA-Z0-9_.{}-]*)?(@sha256:[a-zA-Z0-9_.{}-]*)?$";
-        let pattern = crate::regex::compile(&format!("^{}{TAG_AND_DIGEST}", image.name)).ok();
+        let pattern = ImagePattern::new(&image.name);
         Self { image, specs, pattern }
     }
 
@@ -55,7 +87,7 @@ impl Images {
         Ok(())
     }
 
-    fn walk(&self, node: &mut Node, pattern: &Regex) -> Result<(), Problem> {
+    fn walk(&self, node: &mut Node, pattern: &ImagePattern) -> Result<(), Problem> {
         match node {
             Node::Scalar(_) => Ok(()),
             Node::Sequence(list) => {
@@ -77,7 +109,11 @@ impl Images {
         }
     }
 
-    fn change_container(&self, container: &mut Node, pattern: &Regex) -> Result<(), Problem> {
+    fn change_container(
+        &self,
+        container: &mut Node,
+        pattern: &ImagePattern,
+    ) -> Result<(), Problem> {
         match container {
             _ if container.is_null() => Ok(()),
             Node::Mapping(mapping) => match mapping.get_mut("image") {
@@ -88,7 +124,7 @@ impl Images {
         }
     }
 
-    fn change(&self, node: &mut Node, pattern: &Regex) -> Result<(), Problem> {
+    fn change(&self, node: &mut Node, pattern: &ImagePattern) -> Result<(), Problem> {
         if !node.is_null() && !matches!(node, Node::Scalar(_)) {
             return Err(wrong_kind(Create::Scalar, node).in_part("field image"));
         }
@@ -99,7 +135,7 @@ impl Images {
     }
 
     /// Returns what takes the place of an image.
-    fn replacement(&self, text: &str, pattern: &Regex) -> Option<String> {
+    fn replacement(&self, text: &str, pattern: &ImagePattern) -> Option<String> {
         if !pattern.is_match(text) {
             return None;
         }
@@ -150,6 +186,29 @@ mod tests {
             ("nginx@sha256:a", ("nginx", "", "sha256:a")),
         ] {
             assert_eq!(split(image), parts, "{image}");
+        }
+    }
+
+    #[test]
+    fn plain_names_match_as_expressions_do() {
+        for image in [
+            "a.b/c",
+            "a.b/c:1",
+            "axb/c@sha256:f",
+            "a.b/c:1@sha256:f",
+            "a.b/c:",
+            "a.b/cd",
+            "a.b/c:1:2",
+            "a.b/c:@sha256:",
+            "a.b/c@sha512:f",
+            "a.b/c:1@",
+            "a.b/c:ü",
+            "xa.b/c",
+            "",
+        ] {
+            let plain = ImagePattern::new("a.b/c").unwrap().is_match(image);
+            let regex = ImagePattern::new("(?:a.b/c)").unwrap().is_match(image);
+            assert_eq!(plain, regex, "{image}");
         }
     }
 
