@@ -23,6 +23,7 @@ pub mod json_merge;
 pub mod managed;
 pub mod path;
 pub mod prune;
+mod quantity;
 pub mod schema;
 pub mod strategic;
 pub mod typed;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::quantity::Quantity;
 use crate::schema::{Kind, Link, Node, Schema, Values};
 
 /// Drops the fields that the schema does not have, and returns their paths, such as
@@ -59,7 +60,7 @@ fn join(path: &str, name: &str) -> String {
 }
 
 /// Makes of an object of a built-in kind what its way through the Go types of the API makes of it:
-/// nulls, empty lists, empty maps and zeros go; structures that are no pointers come, and zeros of
+/// nulls, empty lists, empty maps and zeros go; quantities take one form; structures that are no pointers come, and zeros of
 /// fields that are never left out. Of other objects, this happens to the metadata alone.
 pub fn round_trip(schema: &Schema, object: &mut Value) {
     let (Some(node), Value::Object(map)) = (schema.node(), object) else { return };
@@ -157,6 +158,11 @@ fn field(node: &Node, value: &mut Value) {
             _ if node.fields.is_empty() => {}
             _ => structure(node, map),
         },
+        value if node.kind == Kind::Quantity => {
+            if let Some(text) = Quantity::of(value).and_then(Quantity::canonical) {
+                *value = text.into();
+            }
+        }
         Value::Array(items) if node.kind == Kind::Array => {
             if let Some(node) = node.items.as_ref().and_then(|link| link.node()) {
                 for item in items {

@@ -8,6 +8,7 @@ mod access;
 mod autoscaling;
 mod config;
 mod crd;
+mod env;
 mod network;
 mod pod;
 mod selector;

@@ -2,11 +2,45 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Found, items, text};
-use crate::validate::{FieldError, meta, names, types};
+use super::{Found, env, items, text};
+use crate::quantity::Quantity;
+use crate::validate::{FieldError, meta, names};
 use crate::value::equal;
+
+/// Sources of volumes in the order they are looked at.
+const VOLUMES: [&str; 29] = [
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "flocker",
+    "downwardAPI",
+    "fc",
+    "azureFile",
+    "configMap",
+    "vsphereVolume",
+    "quobyte",
+    "azureDisk",
+    "photonPersistentDisk",
+    "projected",
+    "portworxVolume",
+    "scaleIO",
+    "storageos",
+    "csi",
+    "ephemeral",
+    "image",
+];
 
 pub(super) fn pod(object: &Value, old: Option<&Value>, found: &mut Found) {
     spec(&object["spec"], "spec", found);
@@ -59,11 +93,20 @@ fn spec(spec: &Value, path: &str, found: &mut Found) {
     let mut volumes = HashSet::new();
     for (index, volume) in items(&spec["volumes"]).iter().enumerate() {
         let path = format!("{path}.volumes[{index}]");
-        name(volume, &path, &mut volumes, found);
-        let sources = volume.as_object().into_iter().flat_map(Map::keys);
-        for source in sources.filter(|field| *field != "name").skip(1) {
+        let before = found.errors.len();
+        let given = VOLUMES.iter().filter(|source| !volume[**source].is_null());
+        for source in given.skip(1) {
             let what = "may not specify more than 1 volume type";
             found.forbidden(&format!("{path}.{source}"), what);
+        }
+        name(volume, &path, &mut HashSet::new(), found);
+        let volume_name = text(&volume["name"]);
+        if volumes.contains(volume_name) {
+            found.add(FieldError::duplicate(&format!("{path}.name"), &volume["name"]));
+        }
+        // What is wrong cannot be mounted.
+        if found.errors.len() == before {
+            volumes.insert(volume_name);
         }
     }
     if items(&spec["containers"]).is_empty() {
@@ -115,28 +158,27 @@ fn container(container: &Value, path: &str, volumes: &HashSet<&str>, found: &mut
     }
     let policies = ["Always", "IfNotPresent", "Never"];
     found.choice(&format!("{path}.imagePullPolicy"), &container["imagePullPolicy"], &policies);
+    let mut ports = HashSet::new();
     for (index, port) in items(&container["ports"]).iter().enumerate() {
         let path = format!("{path}.ports[{index}]");
-        if !text(&port["name"]).is_empty() {
+        let name = text(&port["name"]);
+        if !name.is_empty() {
             found.names(&format!("{path}.name"), &port["name"], names::port);
+            if names::port(name).is_empty() && !ports.insert(name) {
+                found.add(FieldError::duplicate(&format!("{path}.name"), &port["name"]));
+            }
         }
         if port["containerPort"].as_i64().unwrap_or_default() == 0 {
             found.required(&format!("{path}.containerPort"), "");
         } else {
             found.port(&format!("{path}.containerPort"), &port["containerPort"]);
         }
+        if port["hostPort"].as_i64().unwrap_or_default() != 0 {
+            found.port(&format!("{path}.hostPort"), &port["hostPort"]);
+        }
         found.choice(&format!("{path}.protocol"), &port["protocol"], &["SCTP", "TCP", "UDP"]);
     }
-    for (index, variable) in items(&container["env"]).iter().enumerate() {
-        let path = format!("{path}.env[{index}]");
-        if text(&variable["name"]).is_empty() {
-            found.required(&format!("{path}.name"), "");
-        }
-        if !text(&variable["value"]).is_empty() && !variable["valueFrom"].is_null() {
-            let what = "may not be specified when `value` is not empty";
-            found.invalid(&format!("{path}.valueFrom"), &"".into(), what);
-        }
-    }
+    env::environment(container, path, found);
     let mut paths = HashSet::new();
     for (index, mount) in items(&container["volumeMounts"]).iter().enumerate() {
         let path = format!("{path}.volumeMounts[{index}]");
@@ -193,7 +235,7 @@ fn probe_of(probe: &Value, path: &str, found: &mut Found) {
 fn resources(resources: &Value, path: &str, found: &mut Found) {
     for (name, request) in resources["requests"].as_object().into_iter().flatten() {
         let limit = &resources["limits"][name];
-        let amounts = (amount(request), amount(limit));
+        let amounts = (Quantity::of(request), Quantity::of(limit));
         if let (Some(requested), Some(allowed)) = amounts
             && requested > allowed
         {
@@ -203,39 +245,4 @@ fn resources(resources: &Value, path: &str, found: &mut Found) {
             found.invalid(&format!("{path}.requests"), &shown.into(), &what);
         }
     }
-}
-
-/// Returns a quantity as a number; comparing those is as exact as it has to be.
-pub(super) fn amount(quantity: &Value) -> Option<f64> {
-    let text = match quantity {
-        Value::String(text) => text.as_str(),
-        Value::Number(number) => return number.as_f64(),
-        _ => return None,
-    };
-    if !types::is_quantity(text) {
-        return None;
-    }
-    if let Ok(number) = text.parse() {
-        return Some(number);
-    }
-    let (number, factor) = [
-        ("Ki", 1024f64.powi(1)),
-        ("Mi", 1024f64.powi(2)),
-        ("Gi", 1024f64.powi(3)),
-        ("Ti", 1024f64.powi(4)),
-        ("Pi", 1024f64.powi(5)),
-        ("Ei", 1024f64.powi(6)),
-        ("n", 1e-9),
-        ("u", 1e-6),
-        ("m", 1e-3),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-        ("P", 1e15),
-        ("E", 1e18),
-    ]
-    .into_iter()
-    .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, factor)))?;
-    number.parse::<f64>().ok().map(|number| number * factor)
 }

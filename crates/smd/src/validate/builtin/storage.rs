@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Found, is_empty, items, pod, text};
+use super::{Found, is_empty, items, text};
+use crate::quantity::Quantity;
 use crate::value::equal;
 
 const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
@@ -18,7 +19,7 @@ pub(super) fn claim(object: &Value, old: Option<&Value>, found: &mut Found) {
     let storage = &spec["resources"]["requests"]["storage"];
     if storage.is_null() {
         found.required("spec.resources[storage]", "");
-    } else if pod::amount(storage).is_some_and(|amount| amount <= 0.0) {
+    } else if Quantity::of(storage).is_some_and(|amount| !amount.is_positive()) {
         let what = "must be greater than zero";
         found.invalid("spec.resources[storage]", storage, what);
     }
@@ -51,9 +52,9 @@ pub(super) fn claim(object: &Value, old: Option<&Value>, found: &mut Found) {
                     volumeAttributesClassName for bound claims";
         found.forbidden("spec", what);
     }
-    let before = pod::amount(&old["spec"]["resources"]["requests"]["storage"]);
+    let before = Quantity::of(&old["spec"]["resources"]["requests"]["storage"]);
     if is_bound
-        && let (Some(now), Some(before)) = (pod::amount(storage), before)
+        && let (Some(now), Some(before)) = (Quantity::of(storage), before)
         && now < before
     {
         let what = "field can not be less than previous value";

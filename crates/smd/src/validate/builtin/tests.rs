@@ -409,3 +409,70 @@ fn a_definition_is_named_after_what_it_defines() {
         ["spec.scope: Invalid value: \"Cluster\": field is immutable"]
     );
 }
+
+#[test]
+fn variables_of_containers_come_from_somewhere() {
+    let refused: &[(Value, &str)] = &[
+        (
+            json!({"env": [{"name": "a=b", "value": "1"}]}),
+            "env[0].name: Invalid value: \"a=b\": a valid environment variable name must consist \
+             only of printable ASCII characters other than '='",
+        ),
+        (
+            json!({"env": [{"name": "A", "valueFrom": {}}]}),
+            "env[0].valueFrom: Invalid value: \"\": must specify one of: `fieldRef`, \
+             `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+        ),
+        (
+            json!({"env": [
+                {"name": "A", "value": "x", "valueFrom": {"secretKeyRef": {"name": "a", "key": "k"}}},
+            ]}),
+            "env[0].valueFrom: Invalid value: \"\": may not be specified when `value` is not empty",
+        ),
+        (
+            json!({"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "a"}}}]}),
+            "env[0].valueFrom.configMapKeyRef.key: Required value",
+        ),
+        (
+            json!({"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.foo"}}}]}),
+            "env[0].valueFrom.fieldRef.fieldPath: Invalid value: \"spec.foo\": error converting \
+             fieldPath: field label not supported: spec.foo",
+        ),
+        (
+            json!({"envFrom": [{}]}),
+            "envFrom: Invalid value: \"\": must specify one of: `configMapRef` or `secretRef`",
+        ),
+        (
+            json!({"envFrom": [{"configMapRef": {}}]}),
+            "envFrom[0].configMapRef.name: Required value",
+        ),
+        (
+            json!({"ports": [
+                {"containerPort": 1, "name": "a"},
+                {"containerPort": 2, "name": "a"},
+            ]}),
+            "ports[1].name: Duplicate value: \"a\"",
+        ),
+    ];
+    for (fields, error) in refused {
+        let object = changed(deployment(), |it| {
+            let container = &mut it["spec"]["template"]["spec"]["containers"][0];
+            for (name, value) in fields.as_object().unwrap() {
+                container[name] = value.clone();
+            }
+        });
+        let prefix = "spec.template.spec.containers[0]";
+        assert_eq!(errors("apps", "Deployment", object), [format!("{prefix}.{error}")]);
+    }
+    let good = changed(deployment(), |it| {
+        let container = &mut it["spec"]["template"]["spec"]["containers"][0];
+        container["env"] = json!([
+            {"name": "ONE", "value": "1"},
+            {"name": "empty"},
+            {"name": "label", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
+            {"name": "key", "valueFrom": {"secretKeyRef": {"name": "a", "key": "k"}}},
+        ]);
+        container["envFrom"] = json!([{"prefix": "P_", "secretRef": {"name": "a"}}]);
+    });
+    assert_eq!(errors("apps", "Deployment", good), [] as [String; 0]);
+}
