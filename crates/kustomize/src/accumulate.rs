@@ -105,6 +105,11 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Returns what may still be read and copied.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     fn loader<'b>(&'b self, dir: &'b str) -> Loader<'b> {
         let restrictor = self.options.load_restrictor;
         Loader { tree: self.tree, restrictor, dir, budget: &self.budget }

@@ -3,12 +3,12 @@
 
 use std::cell::Cell;
 
-use goyaml::Node;
+use goyaml::{Node, Value};
 
 use crate::error::Problem;
 
 /// How many bytes may be read and copied in one build.
-const BYTES: usize = 1 << 29;
+const BYTES: usize = 1 << 28;
 /// How deep a value may be that is copied into another.
 const DEPTH: usize = 256;
 
@@ -20,11 +20,16 @@ pub(crate) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: Cell::new(BYTES) }
+        Self::new(BYTES)
     }
 }
 
 impl Budget {
+    /// Returns a budget of so many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { left: Cell::new(bytes) }
+    }
+
     /// Accounts for bytes that are read or copied.
     pub(crate) fn spend(&self, bytes: usize) -> Result<(), Problem> {
         match self.left.get().checked_sub(bytes) {
@@ -42,11 +47,41 @@ impl Budget {
 
     /// Accounts for a value that is copied.
     pub(crate) fn spend_on(&self, node: &Node) -> Result<(), Problem> {
-        let bytes = size(node, 0).ok_or_else(|| {
-            Problem::rule(format!("a value that is copied is nested deeper than {DEPTH} levels"))
-        })?;
-        self.spend(bytes)
+        self.spend(size(node, 0).ok_or_else(too_deep)?)
     }
+
+    /// Accounts for a JSON value that is put so many levels deep.
+    pub(crate) fn spend_on_value(&self, value: &Value, depth: usize) -> Result<(), Problem> {
+        self.spend(value_size(value, depth).ok_or_else(too_deep)?)
+    }
+}
+
+fn too_deep() -> Problem {
+    Problem::rule(format!("a value that is copied would be nested deeper than {DEPTH} levels"))
+}
+
+/// Returns about how many bytes a JSON value takes; `None` if it is too deep.
+fn value_size(value: &Value, depth: usize) -> Option<usize> {
+    const VALUE: usize = 32;
+    if depth > DEPTH {
+        return None;
+    }
+    let mut bytes = VALUE;
+    match value {
+        Value::String(text) => bytes += text.len(),
+        Value::Array(items) => {
+            for item in items {
+                bytes += value_size(item, depth + 1)?;
+            }
+        }
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                bytes += key.len() + value_size(value, depth + 1)?;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    Some(bytes)
 }
 
 /// Returns about how many bytes a value takes; `None` if it is too deep.

@@ -65,7 +65,7 @@ fn finish(
     hash::add_suffixes(&mut all)?;
     name_references::fix(&mut all, &config.name_reference)?;
     let vars = &accumulated.vars;
-    vars.resolve(&mut all, &config.var_reference)
+    vars.resolve(&mut all, &config.var_reference, builder.budget())
         .map_err(|problem| Failed::Field("vars", problem))?;
     drop_local(&mut all)?;
     sort(&mut all, file.sort_options.as_ref(), options.order)?;

@@ -6,7 +6,7 @@ use goyaml::{Node, Scalar, Sequence, Tag};
 
 use crate::error::Problem;
 use crate::kustomization::{FieldSpec, Name};
-use crate::node::{Create, lookup, lookup_create, split_path, wrong_kind};
+use crate::node::{Create, check_steps, lookup, lookup_create, split_path, wrong_kind};
 use crate::resource::Resource;
 
 /// A path that was split, and what to make where it leads nowhere.
@@ -33,7 +33,8 @@ impl Path {
 
     /// Applies a change to every field of an object that the path leads to.
     pub(crate) fn change(&self, object: &mut Node, change: Change<'_>) -> Result<(), Problem> {
-        self.walk(object, &self.steps, change)
+        check_steps(self.steps.len())
+            .and_then(|()| self.walk(object, &self.steps, change))
             .map_err(|problem| problem.in_part(format!("field {}", self.text)))
     }
 

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::budget::Budget;
 use crate::error::Problem;
 
 /// One operation of a patch.
@@ -31,9 +32,13 @@ pub(crate) fn operations(patch: Value) -> Result<Vec<Operation>, Problem> {
 }
 
 /// Applies the operations of a patch to an object.
-pub(crate) fn apply(object: &mut Value, operations: &[Operation]) -> Result<(), Problem> {
+pub(crate) fn apply(
+    object: &mut Value,
+    operations: &[Operation],
+    budget: &Budget,
+) -> Result<(), Problem> {
     for (at, operation) in operations.iter().enumerate() {
-        operation.apply(object).map_err(|reason| {
+        operation.apply(object, budget).map_err(|reason| {
             let op = operation.text("op").unwrap_or_default();
             let path = operation.text("path").unwrap_or_default();
             Problem::rule(format!("operation {at}, {op} {path:?}, does not apply: {reason}"))
@@ -59,17 +64,32 @@ impl Operation {
         self.fields.get("value").cloned().unwrap_or_default()
     }
 
-    fn apply(&self, object: &mut Value) -> Result<(), String> {
+    fn apply(&self, object: &mut Value, budget: &Budget) -> Result<(), String> {
+        // What is put somewhere must not make the object endless.
+        let spend = |path: &str, value: &Value| {
+            let steps = path.split('/').count();
+            budget.spend_on_value(value, steps).map_err(|problem| problem.to_string())
+        };
         match self.text("op").unwrap_or("unknown") {
-            "add" => add(object, self.path()?, self.value()),
+            "add" => {
+                let value = self.value();
+                spend(self.path()?, &value)?;
+                add(object, self.path()?, value)
+            }
             "remove" => remove(object, self.path()?).map(|_| ()),
-            "replace" => replace(object, self.path()?, self.value()),
+            "replace" => {
+                let value = self.value();
+                spend(self.path()?, &value)?;
+                replace(object, self.path()?, value)
+            }
             "move" => {
                 let value = remove(object, self.from()?)?;
+                spend(self.path()?, &value)?;
                 add(object, self.path()?, value)
             }
             "copy" => {
                 let value = get(object, self.from()?)?.clone();
+                spend(self.path()?, &value)?;
                 add(object, self.path()?, value)
             }
             "test" => {
@@ -80,12 +100,25 @@ impl Operation {
                 if *found == self.value() {
                     return Ok(());
                 }
-                Err(format!("found {found}, expected {}", self.value()))
+                // The values may be secret.
+                Err(format!("expected {}, found another one", kind(&self.value())))
             }
             other => {
                 Err(format!("unknown op {other:?}; use add, remove, replace, move, copy or test"))
             }
         }
+    }
+}
+
+/// Returns what kind of value something is, for people.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a certain truth value",
+        Value::Number(_) => "a certain number",
+        Value::String(_) => "a certain text",
+        Value::Array(_) => "a certain list",
+        Value::Object(_) => "a certain object",
     }
 }
 
@@ -204,7 +237,8 @@ mod tests {
     fn patched(object: Value, patch: Value) -> Result<Value, String> {
         let mut object = object;
         let operations = operations(patch).map_err(|error| error.to_string())?;
-        apply(&mut object, &operations).map_err(|error| error.to_string())?;
+        apply(&mut object, &operations, &Budget::new(1 << 20))
+            .map_err(|error| error.to_string())?;
         Ok(object)
     }
 
@@ -269,13 +303,30 @@ mod tests {
                 json!([{"op": "replace", "path": "/a/1", "value": 1}]),
                 "invalid index",
             ),
-            (json!({"a": 1}), json!([{"op": "test", "path": "/a", "value": 2}]), "expected 2"),
+            (
+                json!({"a": 1}),
+                json!([{"op": "test", "path": "/a", "value": 2}]),
+                "expected a certain number",
+            ),
             (json!({}), json!([{"op": "ad", "path": "/a"}]), "unknown op"),
             (json!({}), json!([{"op": "add"}]), "no path"),
             (json!({}), json!({"op": "add"}), "list of operations"),
         ] {
             let error = patched(object, patch.clone()).unwrap_err();
             assert!(error.contains(part), "{patch}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_object_cannot_grow_without_end() {
+        let copy = json!({"op": "copy", "from": "/a", "path": "/a/-"});
+        let deeper = json!({"op": "move", "from": "/a", "path": "/b/a"});
+        let back = json!({"op": "move", "from": "/b", "path": "/a"});
+        let again = json!({"op": "add", "path": "/b", "value": {}});
+        for operations in [vec![copy], vec![again, deeper, back]] {
+            let patch: Vec<_> = operations.iter().cycle().take(2_000).cloned().collect();
+            let error = patched(json!({"a": [[]]}), json!(patch)).unwrap_err();
+            assert!(error.contains("nested deeper") || error.contains("MiB"), "{error}");
         }
     }
 

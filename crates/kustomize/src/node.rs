@@ -182,6 +182,17 @@ pub(crate) fn name_and_value(step: &str) -> Result<(&str, &str), Problem> {
     })
 }
 
+/// How many steps a path may have.
+const MAX_STEPS: usize = 128;
+
+/// Makes sure that a path does not lead too deep.
+pub(crate) fn check_steps(steps: usize) -> Result<(), Problem> {
+    if steps <= MAX_STEPS {
+        return Ok(());
+    }
+    Err(Problem::rule(format!("a path has {steps} steps, more than {MAX_STEPS}")))
+}
+
 /// Splits a path at a delimiter that has no `\` before it.
 pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
     let path = match path.strip_prefix(delimiter) {
@@ -246,6 +257,7 @@ fn walk<'a>(
     path: &[impl AsRef<str>],
     create: Option<Create>,
 ) -> Result<Option<&'a mut Node>, Problem> {
+    check_steps(path.len())?;
     let steps: Vec<&str> =
         path.iter().map(|step| step.as_ref().trim()).filter(|step| !step.is_empty()).collect();
     let mut node = node;

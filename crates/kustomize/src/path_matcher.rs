@@ -7,8 +7,8 @@ use regex::Regex;
 
 use crate::error::Problem;
 use crate::node::{
-    Create, index, is_bracketed, name_and_value, new_element, set_field, split_bracketed_path,
-    wrong_kind,
+    Create, check_steps, index, is_bracketed, name_and_value, new_element, set_field,
+    split_bracketed_path, wrong_kind,
 };
 
 /// A path with its steps taken apart.
@@ -44,8 +44,10 @@ pub(crate) type Visit<'a> = &'a mut dyn FnMut(&mut Node) -> Result<(), Problem>;
 impl Matcher {
     /// Splits a path at its dots.
     pub(crate) fn new(path: &str) -> Result<Self, Problem> {
-        let steps = split_bracketed_path(path, '.').into_iter().map(Step::new);
-        Ok(Self { text: path.to_owned(), steps: steps.collect::<Result<_, _>>()? })
+        let steps = split_bracketed_path(path, '.');
+        check_steps(steps.len())?;
+        let steps = steps.into_iter().map(Step::new).collect::<Result<_, _>>()?;
+        Ok(Self { text: path.to_owned(), steps })
     }
 
     /// Visits the nodes that the path leads to. Returns how many there are.

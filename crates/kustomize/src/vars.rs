@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use goyaml::{Dialect, Mapping, Node, Scalar, Style, Tag, Value};
 
+use crate::budget::Budget;
 use crate::error::Problem;
 use crate::field_spec::Paths;
 use crate::id::{Gvk, Id};
@@ -45,7 +46,12 @@ impl Vars {
     }
 
     /// Puts the values of the vars in where they are referred to.
-    pub(crate) fn resolve(&self, all: &mut Resources, specs: &[FieldSpec]) -> Result<(), Problem> {
+    pub(crate) fn resolve(
+        &self,
+        all: &mut Resources,
+        specs: &[FieldSpec],
+        budget: &Budget,
+    ) -> Result<(), Problem> {
         if self.vars.is_empty() {
             return Ok(());
         }
@@ -56,7 +62,7 @@ impl Vars {
         let paths = Paths::new(specs, None);
         for item in all.items_mut() {
             for path in paths.of(item) {
-                path.change(&mut item.node, &mut |node| set(node, &values))
+                path.change(&mut item.node, &mut |node| set(node, &values, budget))
                     .map_err(|problem| item.blame(problem))?;
             }
             item.settle();
@@ -163,27 +169,24 @@ fn split_indexes(steps: Vec<String>) -> Vec<String> {
 
 type Values<'a> = BTreeMap<&'a str, Value>;
 
-fn set(node: &mut Node, values: &Values<'_>) -> Result<(), Problem> {
+fn set(node: &mut Node, values: &Values<'_>, budget: &Budget) -> Result<(), Problem> {
     match node {
         _ if node.is_null() => Ok(()),
         Node::Scalar(scalar) => {
             if scalar.is_string() {
-                replace(scalar, values);
+                replace(scalar, values, budget)?;
             }
             Ok(())
         }
-        Node::Mapping(mapping) => set_entries(mapping, values),
+        Node::Mapping(mapping) => set_entries(mapping, values, budget),
         Node::Sequence(list) => list.items.iter_mut().try_for_each(|item| match item {
-            Node::Scalar(scalar) if scalar.is_string() => {
-                replace(scalar, values);
-                Ok(())
-            }
+            Node::Scalar(scalar) if scalar.is_string() => replace(scalar, values, budget),
             other => Err(Problem::rule(format!("expected text in a list, found {}", shown(other)))),
         }),
     }
 }
 
-fn set_entries(mapping: &mut Mapping, values: &Values<'_>) -> Result<(), Problem> {
+fn set_entries(mapping: &mut Mapping, values: &Values<'_>, budget: &Budget) -> Result<(), Problem> {
     for (key, value) in &mut mapping.entries {
         if !key.is_string() {
             return Err(Problem::rule(format!("invalid map key {:?}: it is no text", key.value)));
@@ -191,7 +194,7 @@ fn set_entries(mapping: &mut Mapping, values: &Values<'_>) -> Result<(), Problem
         if let Node::Scalar(scalar) = value
             && scalar.is_string()
         {
-            replace(scalar, values);
+            replace(scalar, values, budget)?;
         }
     }
     Ok(())
@@ -205,8 +208,8 @@ fn shown(node: &Node) -> String {
 }
 
 /// Replaces the references in a scalar. A reference alone takes the type of its value.
-fn replace(scalar: &mut Scalar, values: &Values<'_>) {
-    let value = expand(&scalar.value, values);
+fn replace(scalar: &mut Scalar, values: &Values<'_>, budget: &Budget) -> Result<(), Problem> {
+    let value = expand(&scalar.value, values, budget)?;
     let (text, tag) = match value {
         Value::Bool(value) => (value.to_string(), Tag::Bool),
         Value::Number(number) if number.is_f64() => {
@@ -220,10 +223,11 @@ fn replace(scalar: &mut Scalar, values: &Values<'_>) {
     scalar.tag = tag;
     scalar.tagged = false;
     scalar.style = Style::Plain;
+    Ok(())
 }
 
 /// Expands `$(NAME)`; `$$` stands for `$`, and what is not known is left alone.
-fn expand(input: &str, values: &Values<'_>) -> Value {
+fn expand(input: &str, values: &Values<'_>, budget: &Budget) -> Result<Value, Problem> {
     let mut text = String::new();
     let mut rest = input;
     while let Some(at) = rest.find('$').filter(|at| at + 1 < rest.len()) {
@@ -242,9 +246,13 @@ fn expand(input: &str, values: &Values<'_>) -> Value {
                         values.get(name).filter(|value| !value.is_object() && !value.is_array());
                     match value {
                         Some(value) if input.len() == name.len() + "$()".len() => {
-                            return value.clone();
+                            return Ok(value.clone());
                         }
-                        Some(value) => text.push_str(&printed(value)),
+                        Some(value) => {
+                            let printed = printed(value);
+                            budget.spend(printed.len())?;
+                            text.push_str(&printed);
+                        }
                         None => text.extend(["$(", name, ")"]),
                     }
                     &after[end + 1..]
@@ -261,7 +269,7 @@ fn expand(input: &str, values: &Values<'_>) -> Value {
         };
     }
     text.push_str(rest);
-    Value::String(text)
+    Ok(Value::String(text))
 }
 
 /// Returns a value as Go prints it.
@@ -296,7 +304,8 @@ mod tests {
             ("$é$(A)", json!("$éa")),
             ("$($($(", json!("$($($(")),
         ] {
-            assert_eq!(expand(input, &values), expected, "{input}");
+            let budget = Budget::default();
+            assert_eq!(expand(input, &values, &budget).unwrap(), expected, "{input}");
         }
     }
 

@@ -32,8 +32,10 @@ pub(super) fn read(scope: &mut Scope<'_>, args: &GeneratorArgs) -> Result<KeyVal
             add(key.to_owned(), value.into())?;
         }
     }
-    for literal in &args.literals {
-        let (key, value) = parse_literal(literal)?;
+    for (at, literal) in args.literals.iter().enumerate() {
+        // The text may be secret.
+        let (key, value) = parse_literal(literal)
+            .ok_or_else(|| Problem::rule(format!("invalid literals[{at}], expected key=value")))?;
         add(key.to_owned(), value.into())?;
     }
     for source in &args.files {
@@ -70,13 +72,10 @@ fn lines(content: &[u8]) -> impl Iterator<Item = Result<(&str, &str), String>> {
 }
 
 /// Splits `key=value`; one pair of quotes around the value is removed.
-fn parse_literal(literal: &str) -> Result<(&str, &str), Problem> {
-    let (key, value) = literal
-        .split_once('=')
-        .filter(|(key, _)| !key.is_empty())
-        .ok_or_else(|| Problem::rule(format!("invalid literal {literal:?}, expected key=value")))?;
+fn parse_literal(literal: &str) -> Option<(&str, &str)> {
+    let (key, value) = literal.split_once('=').filter(|(key, _)| !key.is_empty())?;
     let bare = ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote));
-    Ok((key, bare.unwrap_or(value)))
+    Some((key, bare.unwrap_or(value)))
 }
 
 /// Splits `[key=]path`; without a key it is the name of the file.
@@ -119,8 +118,8 @@ mod tests {
         assert_eq!(parse_literal("a='b'").unwrap(), ("a", "b"));
         assert_eq!(parse_literal("a='").unwrap(), ("a", "'"));
         assert_eq!(parse_literal("a=b=\"c\"").unwrap(), ("a", "b=\"c\""));
-        assert!(parse_literal("=a").is_err());
-        assert!(parse_literal("a").is_err());
+        assert!(parse_literal("=a").is_none());
+        assert!(parse_literal("a").is_none());
         assert_eq!(parse_file("a/b.txt").unwrap(), ("b.txt", "a/b.txt"));
         assert_eq!(parse_file("k=a/b.txt").unwrap(), ("k", "a/b.txt"));
         for source in ["=a", "a=", "a=b=c", ""] {

@@ -5,6 +5,7 @@
 use goyaml::{Node, Scalar};
 use regex::Regex;
 
+use crate::accumulate::Scope;
 use crate::error::Problem;
 use crate::field_spec::Paths;
 use crate::kustomization::{FieldSpec, Image};
@@ -59,7 +60,7 @@ impl Images {
         Self { image, specs, pattern }
     }
 
-    pub(crate) fn run(&self, all: &mut Resources) -> Result<(), Problem> {
+    pub(crate) fn run(&self, scope: &mut Scope<'_>, all: &mut Resources) -> Result<(), Problem> {
         let Some(pattern) = &self.pattern else {
             return Err(Problem::rule(format!(
                 "the name {:?} is no valid regular expression",
@@ -72,6 +73,7 @@ impl Images {
             if item.kind() == "CustomResourceDefinition" {
                 continue;
             }
+            scope.spend(self.image.new_name.len() + self.image.new_tag.len())?;
             self.walk(&mut item.node, pattern).map_err(|problem| item.blame(problem))?;
         }
         for item in all.bodies_mut() {

@@ -2,6 +2,7 @@
 
 use goyaml::{Node, Scalar, Tag};
 
+use crate::accumulate::Scope;
 use crate::error::Problem;
 use crate::field_spec::Paths;
 use crate::id::Gvk;
@@ -35,7 +36,12 @@ impl Affix {
         Self { text: text.to_owned(), specs }
     }
 
-    pub(crate) fn run(&self, all: &mut Resources, side: Side) -> Result<(), Problem> {
+    pub(crate) fn run(
+        &self,
+        scope: &mut Scope<'_>,
+        all: &mut Resources,
+        side: Side,
+    ) -> Result<(), Problem> {
         let paths = Paths::new(&self.specs, Some((Create::Scalar, Tag::Str)));
         for item in all.items_mut() {
             let first = item.original_id().gvk;
@@ -45,6 +51,7 @@ impl Affix {
             // The kind at first decides which fields there are.
             let chosen: Vec<_> =
                 paths.iter().filter(|(spec, _)| first.is_selected(spec.gvk())).collect();
+            scope.spend(self.text.len() * chosen.len())?;
             for (spec, path) in chosen {
                 if spec.path == "metadata/name" && !self.text.is_empty() {
                     let affixes = match side {

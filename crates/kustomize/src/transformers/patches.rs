@@ -147,7 +147,8 @@ pub(super) fn apply_json(
     let memory = item.memory.clone();
     item.put_out_memory();
     let mut value = item.to_value()?;
-    json6902::apply(&mut value, operations).map_err(|problem| item.blame(problem))?;
+    json6902::apply(&mut value, operations, scope.loader.budget)
+        .map_err(|problem| item.blame(problem))?;
     if !value.is_object() {
         return Err(item.blame(Problem::rule("the JSON patch leaves no object")));
     }

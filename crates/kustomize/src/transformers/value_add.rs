@@ -4,6 +4,7 @@
 
 use goyaml::{Node, Scalar};
 
+use crate::accumulate::Scope;
 use crate::decode::decode;
 use crate::error::Problem;
 use crate::kustomization::Selector;
@@ -51,12 +52,13 @@ impl ValueAdd {
         Ok(Self { value, targets })
     }
 
-    pub(crate) fn run(&self, all: &mut Resources) -> Result<(), Problem> {
+    pub(crate) fn run(&self, scope: &mut Scope<'_>, all: &mut Resources) -> Result<(), Problem> {
         for (matcher, target) in &self.targets {
             for item in all.items_mut() {
                 if matcher.as_ref().is_some_and(|matcher| !matcher.selects(item)) {
                     continue;
                 }
+                scope.spend(self.value.len())?;
                 let changed = if target.field_path == "metadata/namespace" {
                     super::namespace::Namespace::set_one(&self.value, item)
                 } else {

@@ -48,8 +48,10 @@ impl Value {
             .and_then(|index| scalar.value.split(&options.delimiter).nth(index))
             .ok_or_else(|| {
                 blame(Problem::rule(format!(
-                    "options.index {} is out of bounds for value {:?} split at {:?}",
-                    options.index, scalar.value, options.delimiter
+                    "options.index {} is out of bounds: split at {:?} the value has {} parts",
+                    options.index,
+                    options.delimiter,
+                    scalar.value.split(&options.delimiter).count()
                 )))
             })?;
         scalar.value = piece.to_owned();
