@@ -1,14 +1,11 @@
 //! What the API adds to objects that depends on the cluster or on the object's identity.
 
-#[path = "support/cluster.rs"]
-mod support;
-
+use crate::support::{client, create, refusal};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
-use support::{client, create, refusal};
 
 #[tokio::test]
 async fn gives_services_addresses_of_their_own() {

@@ -1,14 +1,9 @@
 //! Many clients at once: no write is lost, and who watches ends up with what is there.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/cluster.rs"]
-mod support;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::support::{client, create};
 use apiserver::{ApiServer, Options};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -16,7 +11,6 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Client, Error, ResourceExt};
 use serde_json::json;
-use support::{client, create};
 
 const WRITERS: usize = 8;
 const WRITES: usize = 40;

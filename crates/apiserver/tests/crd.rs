@@ -1,8 +1,6 @@
 //! Custom kinds: served as declared, with their subresources, until the definition goes.
 
-#[path = "support/cluster.rs"]
-mod support;
-
+use crate::support::{client, create, refusal};
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{
@@ -13,7 +11,6 @@ use kube::discovery::Discovery;
 use kube::runtime::{conditions, wait::await_condition};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use support::{client, create, refusal};
 
 /// Returns a definition with two versions: `v1` is stored, `v1alpha1` is deprecated.
 fn widgets() -> Value {

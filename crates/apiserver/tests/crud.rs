@@ -1,14 +1,10 @@
 //! Creating, reading, changing and listing objects.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/cluster.rs"]
-mod support;
-
+use crate::support::client;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Error;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-use support::client;
 
 fn config_map(name: &str) -> ConfigMap {
     serde_json::from_value(json!({

@@ -1,17 +1,12 @@
 //! Deletion: finalizers, preconditions, owners, namespaces, collections.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
-
-#[path = "support/cluster.rs"]
-mod support;
-
+use crate::support::{client, create, refusal};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
-use support::{client, create, refusal};
 
 fn maps(client: &Client) -> Api<ConfigMap> {
     Api::default_namespaced(client.clone())

@@ -3,12 +3,9 @@
 //! Skipped where there is no kubectl of version 1.33 or later in `PATH` and `TIDEGATE_KUBECTL` does
 //! not name one.
 
-#[path = "support/kubectl.rs"]
-mod support;
-
 use std::process::Stdio;
 
-use support::{Kubectl, kubectl};
+use crate::support::kubectl::{Kubectl, kubectl};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 const WEB: &str = r#"

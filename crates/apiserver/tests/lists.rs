@@ -1,16 +1,13 @@
 //! Lists: pages, selectors, versions, forms, and many objects.
 
-#[path = "support/cluster.rs"]
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{client, create, refusal};
 use apiserver::{ApiServer, Options};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
 use kube::api::{Api, DeleteParams, ListParams, VersionMatch};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use support::{client, create, refusal};
 
 async fn three() -> Api<ConfigMap> {
     let api: Api<ConfigMap> = Api::default_namespaced(client());

@@ -1,13 +1,10 @@
 //! Patches in their four forms, and what they may not do.
 
-#[path = "support/cluster.rs"]
-mod support;
-
+use crate::support::{client, create, refusal};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
-use support::{client, create, refusal};
 
 async fn config_maps() -> Api<ConfigMap> {
     let api: Api<ConfigMap> = Api::default_namespaced(client());

@@ -1,7 +1,5 @@
 //! What schemas do to objects: unknown fields, defaults, validation, strategic merges.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::fmt::Debug;
 
 use apiserver::{ApiServer, Options};

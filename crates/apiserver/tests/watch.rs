@@ -1,19 +1,14 @@
 //! Watches: nothing is missed, everything comes in order, and what is too old is refused.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
-
-#[path = "support/cluster.rs"]
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{client, create, refusal};
 use apiserver::{ApiServer, Options};
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
-use support::{client, create, refusal};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -1,16 +1,11 @@
 //! Simulated workloads become what a cluster would make of them.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of tests are tests")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/cluster.rs"]
-mod support;
-
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::create;
 use apiserver::{ApiServer, Options, workloads};
 use futures::TryStreamExt;
 use http::{Request, StatusCode};
@@ -32,7 +27,6 @@ use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use support::create;
 use tokio::task::AbortHandle;
 use tower::ServiceExt;
 

@@ -1,11 +1,8 @@
 //! Objects are applied in stages, and only when they differ.
 
-#[path = "support/recorded.rs"]
-mod support;
-
+use crate::support::{config, options, prepare, recorded};
 use apply::{Action, Failure, Metadata, Target};
 use serde_json::{Value, json};
-use support::{config, options, prepare, recorded};
 
 fn actions(changes: &apply::ChangeSet) -> Vec<Action> {
     changes.changes.iter().map(|change| change.action).collect()
@@ -144,7 +141,8 @@ async fn leaves_what_is_marked_alone() {
     let target = cluster.target();
     let marked = |name: &str, key: &str, value: &str, content: &str| {
         let mut object = config(&namespace, name, content);
-        object["metadata"]["annotations"] = json!({format!("{}/{key}", support::GROUP): value});
+        object["metadata"]["annotations"] =
+            json!({format!("{}/{key}", crate::support::GROUP): value});
         object
     };
     let set = vec![

@@ -1,13 +1,9 @@
 //! Stale objects are deleted, others are not.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/recorded.rs"]
-mod support;
-
+use crate::support::{config, prepare, recorded};
 use api::inventory::{Inventory, InventoryEntry};
 use apply::Action;
 use serde_json::json;
-use support::{config, prepare, recorded};
 
 fn entry(id: &str) -> InventoryEntry {
     InventoryEntry { id: id.to_owned(), version: "v1".to_owned() }

@@ -1,15 +1,11 @@
 //! Health is waited for by watching.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/recorded.rs"]
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{config, prepare, recorded};
 use apply::{Check, Subject};
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
-use support::{config, prepare, recorded};
 
 const SOON: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(30);

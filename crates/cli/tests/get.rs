@@ -1,12 +1,7 @@
 //! `tidegate get` against a cluster.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/cluster.rs"]
-mod support;
-
+use crate::support::{Cluster, PATIENCE, git_repository, kustomization, ready};
 use serde_json::{Value, json};
-use support::{Cluster, PATIENCE, git_repository, kustomization, ready};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 const SHA: &str = "450796ddb2ab6724ee1cc32a4be56da032d1cca0";
@@ -169,8 +164,8 @@ async fn reaches_the_cluster_by_flags_alone() {
     let cluster = fleet().await;
     let url = cluster.url();
     let flags = ["get", "ks", "--server", &url, "--token", cluster.token()];
-    let mut command = support::tidegate(&flags);
+    let mut command = crate::support::tidegate(&flags);
     command.arg("--insecure-skip-tls-verify").env("HOME", cluster.dir.path());
     command.env("KUBECONFIG", cluster.write("other", "{apiVersion: v1, kind: Config, clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}], users: [{name: a, user: {}}], contexts: [{name: a, context: {cluster: a, user: a}}], current-context: a}"));
-    support::finish(command).await.output();
+    crate::support::finish(command).await.output();
 }

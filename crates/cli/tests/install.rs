@@ -1,13 +1,8 @@
 //! `tidegate install` and `version` against a cluster.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/cluster.rs"]
-mod support;
-
+use crate::support::{Cluster, finish, tidegate};
 use kube::core::Request;
 use serde_json::{Value, json};
-use support::{Cluster, finish, tidegate};
 
 /// Returns a cluster in which workloads become ready.
 async fn working() -> Cluster {

@@ -1,13 +1,8 @@
 //! `tidegate kustomize build`, and the commands that need no cluster.
-#![expect(clippy::unwrap_used, reason = "a test")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/cluster.rs"]
-mod support;
 
 use std::{fs, path::Path};
 
-use support::{Run, finish, tidegate};
+use crate::support::{Run, finish, tidegate};
 use tempfile::TempDir;
 
 const OBJECTS: &str = "\

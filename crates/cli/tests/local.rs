@@ -1,12 +1,8 @@
 //! `tidegate local`: everything in one process.
-#![expect(clippy::unwrap_used, reason = "a test")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/cluster.rs"]
-mod support;
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
+use crate::support::{PATIENCE, Run, end, finish, spawn, tidegate};
 use futures::TryStreamExt as _;
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Namespace},
@@ -19,7 +15,6 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use rustix::process::{Pid, Signal, kill_process};
-use support::{PATIENCE, Run, end, finish, spawn, tidegate};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},

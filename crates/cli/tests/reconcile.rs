@@ -1,19 +1,14 @@
 //! `tidegate reconcile`, `suspend` and `resume`, with a controller that the test plays.
-#![expect(clippy::unwrap_used, reason = "a test")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/cluster.rs"]
-mod support;
 
 use std::sync::{Arc, Mutex};
 
+use crate::support::{Cluster, git_repository, kustomization, ready};
 use futures::TryStreamExt as _;
 use kube::{
     api::{Patch, PatchParams},
     runtime::watcher,
 };
 use serde_json::{Value, json};
-use support::{Cluster, git_repository, kustomization, ready};
 
 const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 

@@ -1,14 +1,10 @@
 //! Time, sizes, and calls that nobody waits for any more.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod world;
-
 use std::time::{Duration, Instant};
 
+use crate::world::World;
 use git::{CheckoutOptions, Error, Limit, Reference, Remote};
 use testkit::git_server::GitServer;
-use world::World;
 
 /// How long a test waits for what should happen at once.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,16 +1,11 @@
 //! Commits that are given by their hash.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-#[path = "support/world.rs"]
-mod world;
-
+use crate::world::World;
 use git::{Error, Reference};
 use testkit::{
     git_server::{GitServer, Record},
     repository::Repository,
 };
-use world::World;
 
 /// A repository with some history; the second of its commits comes along.
 fn with_history(world: &World) -> (Repository, String) {

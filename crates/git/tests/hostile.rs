@@ -1,14 +1,8 @@
 //! Repositories that were made to do harm.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod world;
-
+use crate::world::World;
 use git::{Error, Limit, Reference};
 use testkit::{git_server::GitServer, repository::Repository};
-use world::World;
 
 const FILE: &str = "100644";
 const FOLDER: &str = "40000";

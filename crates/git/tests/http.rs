@@ -1,9 +1,6 @@
 //! Servers over http and https, as they should be and as they are.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod world;
-
+use crate::world::World;
 use git::{Auth, CheckoutOptions, Error, Reference, Remote};
 use secrecy::SecretString;
 use testkit::{
@@ -11,7 +8,6 @@ use testkit::{
     git_server::GitServer,
 };
 use tls::{Authorities, ClientCertificate};
-use world::World;
 
 fn secret(text: &str) -> SecretString {
     SecretString::from(text.to_owned())

@@ -1,9 +1,6 @@
 //! Servers that are reached through a proxy.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod world;
-
+use crate::world::World;
 use git::{Auth, CheckoutOptions, Error, Proxy, Reference, Remote, SshAuth};
 use secrecy::SecretString;
 use testkit::{
@@ -13,7 +10,6 @@ use testkit::{
     ssh_server::{Key, SshServer},
 };
 use tls::Authorities;
-use world::World;
 
 async fn checkout(world: &World, remote: &Remote) -> Result<(), Error> {
     let options = CheckoutOptions::default();

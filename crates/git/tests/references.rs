@@ -1,13 +1,10 @@
 //! Which commit is checked out, and what of it ends up on disk.
 
-#[path = "support/world.rs"]
-mod world;
-
 use std::path::PathBuf;
 
+use crate::world::{Node, World};
 use git::{Error, Pointer, Reference, Remote};
 use testkit::git_server::GitServer;
-use world::{Node, World};
 
 #[tokio::test]
 async fn checks_out_a_branch_as_git_does() {

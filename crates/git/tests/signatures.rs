@@ -1,15 +1,9 @@
 //! What is handed on for the verification of commits and tags.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod world;
-
+use crate::world::World;
 use git::{Reference, Signature};
 use russh::keys::{HashAlg, PrivateKey, ssh_key::LineEnding, ssh_key::SshSig};
 use testkit::{git_server::GitServer, repository::Repository, ssh_server::Key};
-use world::World;
 
 fn private_key() -> PrivateKey {
     PrivateKey::from_openssh(Key::ed25519().unwrap().private().unwrap()).unwrap()

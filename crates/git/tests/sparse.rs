@@ -1,12 +1,8 @@
 //! Checkouts of a part of the folders.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod world;
-
+use crate::world::World;
 use git::{CheckoutOptions, Error, Reference, Remote};
 use testkit::git_server::GitServer;
-use world::World;
 
 fn folders(folders: &[&str]) -> CheckoutOptions {
     let sparse = folders.iter().map(|&folder| folder.to_owned()).collect();

@@ -1,15 +1,11 @@
 //! Servers over ssh.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod world;
-
 use std::{error::Error as _, time::Duration};
 
+use crate::world::World;
 use git::{Auth, CheckoutOptions, Error, Reference, Remote, SshAuth, SshError};
 use secrecy::SecretString;
 use testkit::ssh_server::{Key, SshServer};
-use world::World;
 
 fn auth(identity: String, known_hosts: String) -> Auth {
     Auth::Ssh(SshAuth { identity: SecretString::from(identity), passphrase: None, known_hosts })

@@ -1,15 +1,11 @@
 //! Repositories within repositories.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod world;
-
 use std::{collections::BTreeMap, path::PathBuf};
 
+use crate::world::{Node, World, tree};
 use git::{Auth, CheckoutOptions, Error, Reference, Remote, WorkTree};
 use secrecy::SecretString;
 use testkit::{git_server::GitServer, repository::Repository};
-use world::{Node, World, tree};
 
 /// `fleet` has `lib` at `vendor/lib`, and that has `base` at `base`, both by relative URLs.
 fn nested(world: &World) -> anyhow::Result<Repository> {

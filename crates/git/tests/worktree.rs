@@ -1,14 +1,10 @@
 //! Local folders that stand in for remote repositories.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod world;
-
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
+use crate::world::{Node, World, tree};
 use git::{CheckoutOptions, Error, Pointer, Reference, WorkTree};
 use testkit::repository::Repository;
-use world::{Node, World, tree};
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests")]
 async fn checkout(

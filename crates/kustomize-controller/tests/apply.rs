@@ -1,11 +1,7 @@
 //! What an artifact declares is applied, and what was done is recorded.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, condition, config, inventory, is_true, message};
 use serde_json::json;
-use support::{World, condition, config, inventory, is_true, message};
 
 #[tokio::test]
 async fn applies_an_artifact_and_records_it() {

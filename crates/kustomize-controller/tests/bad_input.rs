@@ -1,13 +1,7 @@
 //! Bad input is named in conditions and events, and leaves what is there in place.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, config, inventory, is_true};
 use serde_json::{Value, json};
-use support::{World, config, inventory, is_true};
 
 /// Applies something good, then publishes files that are not, and returns the message.
 ///
@@ -25,7 +19,7 @@ async fn after_good(fields: Value, files: &[(&str, &str)], reason: &str) -> Stri
     assert_eq!(world.config("good").await.as_deref(), Some("1"));
     let obj = world.kustomizations().get("apps").await.unwrap();
     assert!(inventory(&obj).contains(&format!("{}_good__ConfigMap", world.namespace)));
-    assert_eq!(support::applied(&obj), Some("main@sha1:1"));
+    assert_eq!(crate::support::applied(&obj), Some("main@sha1:1"));
     assert!(is_true(&obj, "Reconciling"));
     message.replace(&world.namespace, "NS")
 }

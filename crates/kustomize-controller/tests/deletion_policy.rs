@@ -1,12 +1,8 @@
 //! What becomes of the objects when the Kustomization is deleted.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, config};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use support::{World, config};
 
 async fn after_deletion(fields: Value) -> Option<String> {
     let world = World::start().await;

@@ -1,11 +1,7 @@
 //! A dependant runs when what it depends on is ready, and at once then.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, args, condition, config};
 use serde_json::json;
-use support::{World, args, condition, config};
 
 #[tokio::test]
 async fn runs_at_once_when_the_dependency_becomes_ready() {

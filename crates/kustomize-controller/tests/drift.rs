@@ -1,12 +1,8 @@
 //! What was changed behind our back is corrected; what was not is left alone.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, config};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use support::{World, config};
 
 #[tokio::test]
 async fn corrects_an_object_that_was_edited() {

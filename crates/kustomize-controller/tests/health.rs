@@ -1,14 +1,8 @@
 //! Ready means healthy, for those who ask for it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, condition, config, is_true, message};
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
-use support::{World, condition, config, is_true, message};
 
 const CLAIM: &str = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata:\n  name: disk\nspec:\n  \
     accessModes: [ReadWriteOnce]\n  resources: {requests: {storage: 1Gi}}\n";
@@ -104,6 +98,6 @@ async fn hands_a_wait_over_to_the_next_process() {
     let obj = world.kustomizations().get("apps").await.unwrap();
     assert!(is_checking(&obj));
     bind(&world).await;
-    world.run(support::args());
+    world.run(crate::support::args());
     world.until_applied("apps", "main@sha1:1").await;
 }

@@ -1,11 +1,7 @@
 //! The inventory holds everything that may exist, whatever happens.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, config, inventory};
 use serde_json::json;
-use support::{World, config, inventory};
 
 #[tokio::test]
 async fn holds_objects_of_a_failed_apply_and_prunes_them_later() {
@@ -50,7 +46,7 @@ async fn orphans_nothing_when_the_process_dies() {
             tokio::task::yield_now().await;
         }
         world.kill().await;
-        world.run(support::args());
+        world.run(crate::support::args());
     }
     world.until_applied("apps", "main@sha1:20").await;
     let left = world.configs().list(&kube::api::ListParams::default()).await.unwrap();

@@ -1,11 +1,7 @@
 //! What leaves its declaration is deleted, unless pruning is off.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, config, inventory, is_true};
 use serde_json::json;
-use support::{World, config, inventory, is_true};
 
 #[tokio::test]
 async fn deletes_what_left_the_artifact() {

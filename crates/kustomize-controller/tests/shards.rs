@@ -1,12 +1,8 @@
 //! Several controllers share the objects out between them.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, args, config};
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
-use support::{World, args, config};
 
 #[tokio::test]
 async fn reconciles_only_objects_with_the_labels() {

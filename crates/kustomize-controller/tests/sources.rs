@@ -1,12 +1,8 @@
 //! Sources come and go, and so do their kinds.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, args, config, define, kustomization_alone};
 use kustomize_controller::Args;
 use serde_json::json;
-use support::{World, args, config, define, kustomization_alone};
 
 #[tokio::test]
 async fn starts_without_any_kind_of_source_and_notices_one() {
@@ -74,7 +70,7 @@ async fn refuses_sources_of_other_namespaces_when_told_to() {
         "can't access 'GitRepository/other/repo', cross-namespace references have been blocked"
     );
     let obj = world.kustomizations().get("apps").await.unwrap();
-    assert!(support::is_true(&obj, "Stalled"));
+    assert!(crate::support::is_true(&obj, "Stalled"));
 }
 
 #[tokio::test]

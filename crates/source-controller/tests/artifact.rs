@@ -1,14 +1,10 @@
 //! Commits become artifacts.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{World, artifact, condition, conditions, download, files, is_true, message};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use support::{World, artifact, condition, conditions, download, files, is_true, message};
 
 #[tokio::test]
 async fn stores_and_serves_the_head_of_a_branch() {
@@ -86,7 +82,7 @@ async fn writes_and_fetches_nothing_when_nothing_is_new() {
 
     // At the interval, nobody waits for an answer: the status stays as it is.
     world.merge("app", json!({"spec": {"interval": "50ms"}})).await;
-    world.until("app", "observed", support::is_observed).await;
+    world.until("app", "observed", crate::support::is_observed).await;
     world.server.forget_requests();
     world.requests();
     let rounds = || world.server.requests().iter().filter(|it| it.line.starts_with("GET")).count();

@@ -1,16 +1,10 @@
 //! What cannot be fetched is said, once, where users look for it, and costs nothing that was there.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{World, artifact, condition, conditions, download, is_true, message};
 use api::source::GitRepository;
 use serde_json::{Value, json};
-use support::{World, artifact, condition, conditions, download, is_true, message};
 use testkit::git_server::GitServer;
 
 /// Makes the object fail by a change of its spec, and checks what has to hold after every failure:

@@ -1,13 +1,7 @@
 //! What of a commit goes into an artifact.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, artifact, files, names};
 use serde_json::json;
-use support::{World, artifact, files, names};
 
 async fn world() -> World {
     let world = World::start().await;

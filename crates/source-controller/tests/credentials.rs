@@ -1,11 +1,7 @@
 //! Secrets: what they give access to, and what is wrong with them.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, is_true, message};
 use serde_json::{Value, json};
-use support::{World, is_true, message};
 use testkit::certificate::Authority;
 use testkit::git_server::GitServer;
 use testkit::proxy::ProxyServer;

@@ -1,13 +1,9 @@
 //! Artifacts of other repositories in an artifact.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{World, artifact, conditions, files, is_true, message, names};
 use serde_json::json;
-use support::{World, artifact, conditions, files, is_true, message, names};
 
 async fn world() -> World {
     let world = World::start().await;

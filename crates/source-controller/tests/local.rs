@@ -1,11 +1,7 @@
 //! Working trees that stand in for remote repositories.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, artifact, files, message};
 use serde_json::json;
-use support::{World, artifact, files, message};
 
 #[tokio::test]
 async fn takes_a_working_tree_in_place_of_a_url() {

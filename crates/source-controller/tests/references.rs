@@ -1,13 +1,7 @@
 //! Which revision a reference names.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{Repo, World, artifact, files, message};
 use serde_json::json;
-use support::{Repo, World, artifact, files, message};
 
 /// Makes branches, tags and a pull request, each with content of its own.
 fn references(repository: &Repo) -> impl Fn(&str) -> String + use<> {

@@ -1,15 +1,11 @@
 //! Artifacts are kept as long as they are needed, and made anew when they are lost.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
 use std::fs;
 use std::time::{Duration, SystemTime};
 
+use crate::support::{World, artifact, condition, download, is_true};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
-use support::{World, artifact, condition, download, is_true};
 
 #[tokio::test]
 async fn keeps_the_number_of_records_and_removes_the_oldest() {
@@ -102,7 +98,7 @@ async fn says_that_an_artifact_is_gone_when_it_cannot_be_made_anew() {
     let obj = world.until_failed("app", "GitOperationFailed").await;
     assert_eq!(artifact(&obj), None);
     assert_eq!(condition(&obj, "ArtifactInStorage"), None);
-    let text = support::message(&obj, "Reconciling");
+    let text = crate::support::message(&obj, "Reconciling");
     assert_eq!(text, "building artifact: disappeared from storage");
 }
 

@@ -1,11 +1,7 @@
 //! Objects that are not to be reconciled.
 
-#[expect(dead_code, reason = "each test binary uses a part of it")]
-#[path = "support/world.rs"]
-mod support;
-
+use crate::support::{World, artifact, conditions, download};
 use serde_json::json;
-use support::{World, artifact, conditions, download};
 
 #[tokio::test]
 async fn does_nothing_while_suspended_and_catches_up_after() {
@@ -32,9 +28,10 @@ async fn does_not_stay_stalled_while_suspended() {
     world.create("app", json!({"provider": "github"})).await;
     world.until_failed("app", "UnsupportedField").await;
     world.merge("app", json!({"spec": {"suspend": true}})).await;
-    world.until("app", "observed", support::is_observed).await;
-    let obj =
-        world.until("app", "not stalled", |obj| support::condition(obj, "Stalled").is_none()).await;
+    world.until("app", "observed", crate::support::is_observed).await;
+    let obj = world
+        .until("app", "not stalled", |obj| crate::support::condition(obj, "Stalled").is_none())
+        .await;
     assert_eq!(artifact(&obj), None);
 }
 

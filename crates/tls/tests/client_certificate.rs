@@ -1,10 +1,7 @@
 //! How a client identifies itself, and what is said of certificates that cannot be used.
 
-#[path = "support/server.rs"]
-mod server;
-
+use crate::server::{Server, connect};
 use secrecy::SecretString;
-use server::{Server, connect};
 use testkit::certificate::Authority;
 use tls::{Authorities, ClientCertificate, Error, Item, Options};
 

@@ -1,10 +1,7 @@
 //! Which servers a client connects to.
 
-#[path = "support/server.rs"]
-mod server;
-
+use crate::server::{Server, connect};
 use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
-use server::{Server, connect};
 use testkit::certificate::{Authority, Issued};
 use tls::{Authorities, Options};
 

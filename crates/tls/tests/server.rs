@@ -1,7 +1,5 @@
 //! A TLS server.
 
-#![expect(clippy::unwrap_used, reason = "a helper of tests")]
-
 use std::{net::SocketAddr, sync::Arc};
 
 use rustls::pki_types::ServerName;

@@ -1,7 +1,5 @@
 //! What the tests of this crate share.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! A cluster for one test.
 
+pub(crate) mod kubectl;
+
 use std::fmt::Debug;
 
 use apiserver::{ApiServer, Options};

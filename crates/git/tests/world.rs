@@ -1,7 +1,5 @@
 //! Repositories, and a comparison of what is checked out of them with what `git clone` makes.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
 use std::{
     collections::BTreeMap,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},

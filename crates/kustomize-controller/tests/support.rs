@@ -1,7 +1,5 @@
 //! A cluster, an artifact server and the controller, for one test.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

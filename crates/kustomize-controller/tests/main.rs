@@ -1,0 +1,16 @@
+//! The controller, against an API.
+//!
+//! One program for all tests: each would link, and store, the whole crate again.
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests and their helpers")]
+
+mod apply;
+mod bad_input;
+mod deletion_policy;
+mod depends_on;
+mod drift;
+mod health;
+mod inventory;
+mod prune;
+mod shards;
+mod sources;
+mod support;
