@@ -143,6 +143,8 @@ pub(crate) struct Connection {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Print what a controller would apply
+    Build(BuildArgs),
     /// Print a script that completes commands and flags in a shell
     Completion(CompletionArgs),
     /// List objects and their state
@@ -176,6 +178,56 @@ pub(crate) enum Command {
     Suspend(SuspendArgs),
     /// Print the versions of the command and of the installed controllers
     Version(VersionArgs),
+}
+
+/// Arguments of `build`.
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    #[command(subcommand)]
+    pub(crate) what: BuildKind,
+}
+
+/// What to build.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BuildKind {
+    /// Print the objects that a Kustomization would apply from a local directory
+    ///
+    /// Takes the Kustomization from the cluster, or from a file, builds the directory as
+    /// kustomize-controller would, and prints the objects. Nothing is written to the directory.
+    /// Encrypted values are masked.
+    #[command(visible_alias = "ks")]
+    Kustomization(BuildKustomizationArgs),
+}
+
+/// Arguments of `build kustomization`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tidegate build kustomization podinfo --path ./kustomize\n  \
+    tidegate build kustomization podinfo --path ./kustomize --kustomization-file podinfo.yaml --dry-run\n  \
+    tidegate build kustomization apps --path ./apps --recursive \\\n    \
+    --local-sources GitRepository/flux-system/fleet=.")]
+pub(crate) struct BuildKustomizationArgs {
+    /// The name of the Kustomization
+    #[arg(value_parser = name)]
+    pub(crate) name: String,
+    /// The local directory that stands for `spec.path`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) path: PathBuf,
+    /// A file that holds the Kustomization, instead of the one in the cluster
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kustomization_file: Option<PathBuf>,
+    /// Do not connect to a cluster
+    #[arg(long, requires = "kustomization_file")]
+    pub(crate) dry_run: bool,
+    /// Build the Kustomizations among the objects too
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Where the sources of those are: Kind/namespace/name=DIR, comma-separated
+    #[arg(long, value_delimiter = ',', value_name = "SOURCE=DIR", value_parser = local_source)]
+    pub(crate) local_sources: Vec<(String, PathBuf)>,
+    // Nothing is ever written to the directory.
+    #[arg(long, hide = true)]
+    in_memory_build: bool,
 }
 
 /// Arguments of `completion`.
@@ -540,6 +592,18 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<api::duration::Duration>().map(Into::into).map_err(|err| err.to_string())
+}
+
+fn local_source(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((source, path)) if source.split('/').count() == 3 && !path.is_empty() => {
+            Ok((source.to_owned(), PathBuf::from(path)))
+        }
+        _ => {
+            Err("expected KIND/NAMESPACE/NAME=DIR, e.g. GitRepository/flux-system/fleet=."
+                .to_owned())
+        }
+    }
 }
 
 fn repo(text: &str) -> Result<(String, PathBuf), String> {

@@ -110,7 +110,7 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 
 /// The whole disk: a kustomization may name directories beside its own. Which files it may name
 /// is for the load restrictor to say.
-struct Disk;
+pub(crate) struct Disk;
 
 impl Disk {
     fn locate(path: &str) -> PathBuf {

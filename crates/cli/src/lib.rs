@@ -5,6 +5,7 @@
 //! goes to standard error, what was asked for to standard output.
 
 mod args;
+mod build;
 mod client;
 mod completion;
 mod get;
@@ -71,6 +72,7 @@ pub fn command() -> clap::Command {
 
 async fn run(global: &args::Global, command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Build(args) => build::run(global, &args).await,
         Command::Completion(args) => completion::run(&args),
         Command::Get(args) => get::run(global, &args).await,
         Command::Install(args) => install::run(global, &args).await,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use api::kustomize::{Image, KustomizationSpec, Patch, Selector};
-use kustomize::{FileKind, Options, Overrides, Tree as _};
+use kustomize::{FileKind, Options, Overrides, Tree};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -11,16 +11,16 @@ use crate::tree::DiskTree;
 
 /// The objects that an artifact declares.
 #[derive(Debug)]
-pub(crate) struct Built {
+pub struct Built {
     /// The objects, in the order of the build.
-    pub(crate) objects: Vec<Value>,
-    /// Digest of the objects as a YAML stream.
-    pub(crate) digest: String,
+    pub objects: Vec<Value>,
+    /// Digest of the objects as a YAML stream, e.g. `sha256:9f86…`.
+    pub digest: String,
 }
 
 /// Why objects could not be built.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BuildError {
+pub enum BuildError {
     /// The spec could not be merged into the kustomization.
     #[error(transparent)]
     Generate(#[from] kustomize::GenerateError),
@@ -35,9 +35,6 @@ pub(crate) enum BuildError {
         /// What is missing.
         field: &'static str,
     },
-    /// The artifact cannot be read.
-    #[error("failed to open the artifact")]
-    Open(#[source] std::io::Error),
 }
 
 /// The path of a Kustomization is not a directory of the artifact.
@@ -67,14 +64,13 @@ pub(crate) fn locate(dir: &Path, path: &str) -> Result<String, PathNotFound> {
     }
 }
 
-/// Builds the objects at a path, with the spec of the Kustomization merged in. Blocks.
+/// Builds the objects at a path of a tree, with the spec of the Kustomization merged in. Blocks.
 ///
 /// # Errors
 ///
 /// With the file and the field that are wrong.
-pub(crate) fn build(dir: &Path, path: &str, spec: &KustomizationSpec) -> Result<Built, BuildError> {
-    let tree = DiskTree::open(dir).map_err(BuildError::Open)?;
-    let tree = kustomize::generate(&tree, path, &overrides(spec))?;
+pub fn build(tree: &dyn Tree, path: &str, spec: &KustomizationSpec) -> Result<Built, BuildError> {
+    let tree = kustomize::generate(tree, path, &overrides(spec))?;
     let objects = kustomize::build(&tree, path, &Options::default())?;
     let digest = format!("sha256:{}", hex::encode(Sha256::digest(kustomize::to_yaml(&objects))));
     let mut expanded = Vec::new();
@@ -203,7 +199,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata:\n    name: a\n";
         fs::write(dir.path().join("list.yaml"), list).unwrap();
-        let built = build(dir.path(), "", &spec(&json!({"targetNamespace": "apps"}))).unwrap();
+        let built = build(
+            &DiskTree::open(dir.path()).unwrap(),
+            "",
+            &spec(&json!({"targetNamespace": "apps"})),
+        )
+        .unwrap();
         assert_eq!(built.objects.len(), 1);
         assert_eq!(built.objects[0]["metadata"], json!({"name": "a", "namespace": "apps"}));
         assert!(built.digest.starts_with("sha256:"));

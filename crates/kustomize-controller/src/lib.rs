@@ -33,6 +33,7 @@ use kube::runtime::reflector;
 use tokio::task::JoinSet;
 
 pub use args::{Args, ArgsError, CustomStage};
+pub use build::{BuildError, Built, build};
 
 use crate::args::Parts;
 use crate::context::Context;

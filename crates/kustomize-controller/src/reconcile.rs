@@ -19,6 +19,7 @@ use crate::build;
 use crate::context::Context;
 use crate::progress::Progress;
 use crate::source::ObjectRef;
+use crate::tree::DiskTree;
 use crate::unsupported;
 
 /// Why a run has to be repeated although the conditions do not say so.
@@ -92,7 +93,12 @@ async fn converge(
 
     progress.step("Building manifests").await?;
     let spec = obj.spec.clone();
-    let built = tokio::task::spawn_blocking(move || build::build(dir.path(), &path, &spec));
+    let tree = DiskTree::open(dir.path()).or_retry(ARTIFACT_FAILED)?;
+    let built = tokio::task::spawn_blocking(move || {
+        // The files have to stay for as long as they are read.
+        let _dir = dir;
+        build::build(&tree, &path, &spec)
+    });
     let built = built.await.or_retry(BUILD_FAILED)?.or_retry(BUILD_FAILED)?;
     progress.built(&built.digest);
 
