@@ -36,7 +36,10 @@ footprint: ## Measure start, memory, size and API requests of the release binari
 	target/release/footprint
 
 conformance: ## Build the kustomize corpus of ../shared, with counts
-	$(CARGO) test --locked --package kustomize --test conformance -- --nocapture
+	$(CARGO) test --locked --package kustomize --test integration conformance:: -- --nocapture
+
+fuzz: ## Fuzz kustomize, e.g. make fuzz TARGET=yaml SECONDS=600 (needs cargo-fuzz)
+	cd crates/kustomize && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $(or $(TARGET),builds) -- -max_total_time=$(or $(SECONDS),60) -timeout=10
 
 bench-kustomize: ## Builds of DIRS against kubectl, e.g. make bench-kustomize DIRS=a/b
 	$(CARGO) build --release --locked --package kustomize --examples
@@ -56,4 +59,4 @@ verify-generated: ## Fail if generated files are not up to date
 
 verify: lint verify-generated docs test ## What CI runs
 
-.PHONY: help build demo fmt lint test kill-test footprint conformance bench-kustomize deny docs generate verify-generated verify
+.PHONY: help build demo fmt lint test kill-test footprint conformance fuzz bench-kustomize deny docs generate verify-generated verify

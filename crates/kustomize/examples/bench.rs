@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads the disk and the clock for the pure crate")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
-#[path = "../tests/support/disk.rs"]
+#[path = "../tests/disk.rs"]
 mod disk;
 
 use std::error::Error;

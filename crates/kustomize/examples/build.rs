@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads the disk for the pure crate")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
-#[path = "../tests/support/disk.rs"]
+#[path = "../tests/disk.rs"]
 mod disk;
 
 use std::path::PathBuf;

@@ -3,8 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads the corpus for the pure crate")]
 #![expect(clippy::unwrap_used, reason = "helpers of a test")]
 
-#[path = "support/disk.rs"]
-mod disk;
+use crate::disk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -217,6 +217,14 @@ j: {}
     }
 
     #[test]
+    fn line_breaks_between_quotes_stay() {
+        for text in ["a: '\n\n\n'\n", "'x\n\n  y\n\n\n  z'\n"] {
+            let node = parse_first(text, Dialect::Kyaml).unwrap().unwrap().node;
+            assert_eq!(node_to_string(&node), text);
+        }
+    }
+
+    #[test]
     fn indents_as_kyaml_does() {
         let node =
             parse_first("a:\n    - b:\n          - c\n", Dialect::Kyaml).unwrap().unwrap().node;

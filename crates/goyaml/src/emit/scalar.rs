@@ -165,6 +165,10 @@ impl Emitter<'_> {
                 continue;
             }
             if is_break(char) {
+                // Between quotes a single line break reads as a space.
+                if !breaks && char == '\n' {
+                    self.put_break();
+                }
                 self.break_char(char);
                 self.indention = true;
                 breaks = true;
