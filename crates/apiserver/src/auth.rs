@@ -8,15 +8,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use http::{Request, Response, header};
+use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tower::{Service, ServiceExt};
 use uuid::Uuid;
 
 use crate::body::Body;
-use crate::rest::output;
+use crate::object::Object;
+use crate::rest::{output, token};
+use crate::server::Cluster;
 use crate::status::ApiError;
+use crate::storage::{Key, Store};
 use crate::user::UserInfo;
+
+/// Bytes that are read of the body of a request without a valid token.
+const DRAINED: usize = 256 * 1024;
 
 /// The tokens that were given out.
 #[derive(Clone, Default)]
@@ -27,11 +34,39 @@ pub(crate) struct Tokens {
 struct Holder {
     user: UserInfo,
     expires: Option<Timestamp>,
+    account: Option<Account>,
+}
+
+/// The service account that a token was issued to; with it the token becomes worthless.
+pub(crate) struct Account {
+    pub(crate) key: Key,
+    pub(crate) uid: String,
+    /// Whom the token is for.
+    pub(crate) audiences: Vec<String>,
+    pub(crate) bound: Option<Bound>,
+}
+
+/// An object that a token lives no longer than.
+pub(crate) struct Bound {
+    pub(crate) resource: &'static str,
+    pub(crate) key: Key,
+    pub(crate) uid: String,
 }
 
 impl Holder {
     fn is_valid(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+impl Account {
+    fn exists(&self, store: &Store) -> bool {
+        let is_there = |resource: &str, key: &Key, uid: &str| {
+            store.get(resource, key).is_some_and(|entry| entry.value.uid() == Some(uid))
+        };
+        let bound = self.bound.as_ref();
+        is_there("serviceaccounts", &self.key, &self.uid)
+            && bound.is_none_or(|bound| is_there(bound.resource, &bound.key, &bound.uid))
     }
 }
 
@@ -42,36 +77,59 @@ impl std::fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Returns a new token for a user; those that have expired are forgotten.
-    pub(crate) fn issue(&self, user: UserInfo, expires: Option<Timestamp>) -> SecretString {
+    /// Returns a new token for a user, valid forever.
+    pub(crate) fn issue(&self, user: UserInfo) -> SecretString {
+        self.insert(Holder { user, expires: None, account: None })
+    }
+
+    /// Returns a new token for a service account; those that have expired are forgotten.
+    pub(crate) fn issue_to_account(
+        &self,
+        mut user: UserInfo,
+        account: Account,
+        expires: Timestamp,
+    ) -> SecretString {
+        let id = format!("JTI={}", Uuid::new_v4());
+        user.extra.insert("authentication.kubernetes.io/credential-id".to_owned(), vec![id]);
+        self.insert(Holder { user, expires: Some(expires), account: Some(account) })
+    }
+
+    fn insert(&self, holder: Holder) -> SecretString {
         let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let now = Timestamp::now();
         let mut holders = self.holders.write().unwrap_or_else(PoisonError::into_inner);
         holders.retain(|_, holder| holder.is_valid(now));
-        holders.insert(token.clone(), Holder { user, expires });
+        holders.insert(token.clone(), holder);
         token.into()
     }
 
-    /// Returns the user of a token.
-    pub(crate) fn user(&self, token: &str) -> Option<UserInfo> {
+    /// Returns the user of a token, and whom the token is for if it is for somebody in particular.
+    pub(crate) fn find(
+        &self,
+        cluster: &Cluster,
+        token: &str,
+    ) -> Option<(UserInfo, Option<Vec<String>>)> {
         let holders = self.holders.read().unwrap_or_else(PoisonError::into_inner);
-        let holder = holders.get(token).filter(|holder| holder.is_valid(Timestamp::now()));
-        holder.map(|holder| holder.user.clone())
+        let holder = holders.get(token).filter(|holder| holder.is_valid(Timestamp::now()))?;
+        let account = holder.account.as_ref();
+        account.is_none_or(|account| account.exists(&cluster.store)).then(|| {
+            let audiences = account.map(|account| account.audiences.clone());
+            (holder.user.clone(), audiences)
+        })
     }
 }
 
 /// Puts the [`UserInfo`] of the bearer token into the request, and answers 401 to a token that
-/// nobody was given. Without a token the user is `system:anonymous`, who may see health and
-/// version alone.
+/// nobody was given. Without a token the user is `system:anonymous`.
 #[derive(Debug, Clone)]
 pub(crate) struct Authenticate<S> {
     inner: S,
-    tokens: Tokens,
+    cluster: Arc<Cluster>,
 }
 
 impl<S> Authenticate<S> {
-    pub(crate) fn new(inner: S, tokens: Tokens) -> Self {
-        Self { inner, tokens }
+    pub(crate) fn new(inner: S, cluster: Arc<Cluster>) -> Self {
+        Self { inner, cluster }
     }
 }
 
@@ -81,7 +139,8 @@ where
         + Clone
         + Send
         + 'static,
-    B: Send + 'static,
+    B: http_body::Body<Data: Send> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -93,44 +152,51 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let given = request.headers().get(header::AUTHORIZATION);
-        let token = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        let user = match token {
-            Some(token) => self.tokens.user(token),
-            None if given.is_none() && is_public(request.uri().path()) => {
-                Some(UserInfo::anonymous())
-            }
-            None => None,
+        let user = match given {
+            Some(given) => given
+                .to_str()
+                .ok()
+                .and_then(|given| {
+                    self.cluster.tokens.find(&self.cluster, given.strip_prefix("Bearer ")?)
+                })
+                .filter(|(_, audiences)| token::is_for_api(audiences.as_deref()))
+                .map(|(user, _)| user),
+            None => Some(UserInfo::anonymous()),
         };
         let Some(user) = user else {
             let error = ApiError::unauthorized();
             let response = output::json(error.code(), &error.to_value(), &[]);
-            return Box::pin(std::future::ready(Ok(response)));
+            let body = Limited::new(request.into_body(), DRAINED);
+            return Box::pin(async move {
+                // The connection can go on only after the body, unless that is too long.
+                let _ = body.collect().await;
+                Ok(response)
+            });
         };
         request.extensions_mut().insert(user);
         Box::pin(self.inner.clone().oneshot(request))
     }
 }
 
-fn is_public(path: &str) -> bool {
-    let first = path.split('/').nth(1).unwrap_or_default();
-    matches!(first, "healthz" | "livez" | "readyz" | "version")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ApiServer, Options};
     use jiff::SignedDuration;
     use secrecy::ExposeSecret;
 
     #[test]
     fn knows_tokens_until_they_expire() {
-        let tokens = Tokens::default();
-        let forever = tokens.issue(UserInfo::admin(), None);
+        let api = ApiServer::new(Options::default());
+        let (cluster, tokens) = (api.cluster(), Tokens::default());
+        let find = |token: &str| tokens.find(cluster, token).map(|(user, _)| user);
+        let token = tokens.issue(UserInfo::admin());
+        assert_eq!(find(token.expose_secret()), Some(UserInfo::admin()));
+        assert_eq!(find("guess"), None);
+        assert!(!format!("{tokens:?}{token:?}").contains(token.expose_secret()));
         let past = Timestamp::now() - SignedDuration::from_secs(1);
-        let expired = tokens.issue(UserInfo::anonymous(), Some(past));
-        assert_eq!(tokens.user(forever.expose_secret()), Some(UserInfo::admin()));
-        assert_eq!(tokens.user(expired.expose_secret()), None);
-        assert_eq!(tokens.user("guess"), None);
-        assert!(!format!("{tokens:?}{forever:?}").contains(forever.expose_secret()));
+        let expired =
+            tokens.insert(Holder { user: UserInfo::admin(), expires: Some(past), account: None });
+        assert_eq!(find(expired.expose_secret()), None);
     }
 }

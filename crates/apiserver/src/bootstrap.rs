@@ -1,6 +1,8 @@
 //! What a new cluster holds.
 
-use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::admission::API_ADDRESS;
@@ -49,33 +51,7 @@ pub(crate) fn install(cluster: &Cluster) {
         "status": {"loadBalancer": {}},
     });
     put(cluster, "services", service);
-    let everything = json!([
-        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
-        {"nonResourceURLs": ["*"], "verbs": ["*"]},
-    ]);
-    let role = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "cluster-admin", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
-        "rules": everything,
-    });
-    put(cluster, "clusterroles.rbac.authorization.k8s.io", role);
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "cluster-admin", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "ClusterRole",
-            "name": "cluster-admin",
-        },
-        "subjects": [{
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "Group",
-            "name": "system:masters",
-        }],
-    });
-    put(cluster, "clusterrolebindings.rbac.authorization.k8s.io", binding);
+    roles(cluster);
     for (name, value) in PRIORITIES {
         let class = json!({
             "apiVersion": "scheduling.k8s.io/v1",
@@ -88,10 +64,100 @@ pub(crate) fn install(cluster: &Cluster) {
     }
 }
 
-fn put(cluster: &Cluster, resource: &str, mut object: Value) {
+/// Creates the default roles and bindings, all at once.
+fn roles(cluster: &Cluster) {
+    static TABLE: LazyLock<Vec<Value>> = LazyLock::new(|| {
+        let lines = include_str!("../data/roles.txt").lines().filter(|line| !line.starts_with('#'));
+        // A test reads every line, so that none is malformed.
+        lines.filter_map(|line| Some(role(&serde_json::from_str(line).ok()?))).collect()
+    });
+    let now = clock::now();
+    cluster.transact(|tx| {
+        for object in TABLE.iter() {
+            let mut object = object.clone();
+            object["metadata"]["managedFields"][0]["time"] = now.clone().into();
+            let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
+            let key = Key::new(object.namespace(), object.name());
+            tx.put(&format!("{kind}s.rbac.authorization.k8s.io"), &key, born(object, &now));
+        }
+    });
+}
+
+/// Returns a role or binding of the table as it is stored.
+fn role(line: &Value) -> Value {
+    let mut labels = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
+    let extra = line["labels"].as_object();
+    for (key, value) in extra.into_iter().flatten() {
+        labels[key] = value.clone();
+    }
+    let annotations = json!({"rbac.authorization.kubernetes.io/autoupdate": "true"});
+    let of_map = |map: &Value| {
+        let keys = map.as_object().into_iter().flatten().map(|(key, _)| format!("f:{key}"));
+        let keys = std::iter::once(".".to_owned()).chain(keys);
+        Value::Object(keys.map(|key| (key, json!({}))).collect())
+    };
+    let mut fields = Map::new();
+    let mut object = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": line["kind"]});
+    object["metadata"] =
+        json!({"name": line["name"], "labels": labels, "annotations": annotations});
+    if let Some(namespace) = line.get("namespace") {
+        object["metadata"]["namespace"] = namespace.clone();
+    }
+    for field in ["rules", "aggregationRule", "roleRef", "subjects"] {
+        if let Some(value) = line.get(field) {
+            object[field] = value.clone();
+            fields.insert(format!("f:{field}"), json!({}));
+        }
+    }
+    if fields.contains_key("f:aggregationRule") {
+        object["rules"] = Value::Null;
+        fields["f:aggregationRule"] = json!({".": {}, "f:clusterRoleSelectors": {}});
+    }
+    fields.insert(
+        "f:metadata".to_owned(),
+        json!({"f:annotations": of_map(&annotations), "f:labels": of_map(&labels)}),
+    );
+    fields.sort_keys();
+    object["metadata"]["managedFields"] = json!([{
+        "manager": "kube-apiserver",
+        "operation": "Update",
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "time": null,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": fields,
+    }]);
+    object
+}
+
+fn put(cluster: &Cluster, resource: &str, object: Value) {
+    let key = Key::new(object.namespace(), object.name());
+    let object = born(object, &clock::now());
+    cluster.transact(|tx| tx.put(resource, &key, object));
+}
+
+/// Gives an object what all stored ones have.
+fn born(mut object: Value, now: &str) -> Value {
     let meta = object.meta_mut();
     meta.insert("uid".into(), Uuid::new_v4().to_string().into());
-    meta.insert("creationTimestamp".into(), clock::now().into());
-    let key = Key::new(object.namespace(), object.name());
-    cluster.transact(|tx| tx.put(resource, &key, object));
+    meta.insert("creationTimestamp".into(), now.into());
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_role_is_well_formed() {
+        let lines = include_str!("../data/roles.txt").lines().filter(|line| !line.starts_with('#'));
+        let mut count = 0;
+        for line in lines {
+            let object = role(&serde_json::from_str(line).unwrap());
+            let kind = object["kind"].as_str().unwrap();
+            let errors = smd::validate::builtin("rbac.authorization.k8s.io", kind, &object, None);
+            assert!(errors.is_empty(), "{line}: {errors:?}");
+            count += 1;
+        }
+        assert!(count > 100, "{count}");
+    }
 }

@@ -24,6 +24,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `serve`, `tls`, `auth`, `user` | sockets, certificates, tokens, who asks |
+//! | `rbac` | who may do what: roles, bindings, impersonation |
 //! | `server` | the service, its options, and the cluster behind it |
 //! | `rest` | from a request to a verb and back: one file per verb, `write` for what they share |
 //! | `discovery`, `openapi` | what is served, for clients that ask |
@@ -54,6 +55,7 @@ mod names;
 mod object;
 mod openapi;
 mod protobuf;
+mod rbac;
 mod registry;
 mod rest;
 mod rules;

@@ -10,6 +10,7 @@ pub(crate) mod pod;
 pub(crate) mod request;
 pub(crate) mod review;
 pub(crate) mod scale;
+pub(crate) mod token;
 pub(crate) mod update;
 pub(crate) mod watch;
 pub(crate) mod write;
@@ -86,6 +87,7 @@ fn dispatch(cluster: &Cluster, request: &request::Received) -> Result<Response<B
 fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     if call.resource.review {
         return match call.method {
+            _ if call.name.is_some() => Err(ApiError::no_such_path()),
             Method::POST => review::run(cluster, call),
             _ => Err(ApiError::method_not_allowed()),
         };
@@ -96,7 +98,7 @@ fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
             "eviction" if call.method == Method::POST => return delete::evict(cluster, call),
             "binding" if call.method == Method::POST => return pod::bind(cluster, call),
             "log" if call.method == Method::GET => return pod::log(cluster, call),
-            "token" if call.method == Method::POST => return review::token(cluster, call),
+            "token" if call.method == Method::POST => return token::request(cluster, call),
             "finalize" if call.method == Method::PUT => return update::run(cluster, call),
             "approval" | "status" if call.method != Method::POST => {}
             _ => return Err(ApiError::method_not_allowed()),

@@ -49,6 +49,12 @@ impl Selectors {
         Ok(Self { labels, fields })
     }
 
+    /// Parses a label selector that an object holds, `None` if it is malformed.
+    pub(crate) fn of_labels(selector: &Value) -> Option<Self> {
+        let labels = parse_labels(&selector_text(selector)).ok()?;
+        Some(Self { labels, fields: Vec::new() })
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
     }

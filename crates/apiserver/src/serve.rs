@@ -153,9 +153,8 @@ impl ApiServer {
         let authority = self.authority().map_err(certificate)?;
         let config = authority.certify(addr).map_err(certificate)?.into_config()?;
         let ca = authority.pem().to_owned();
-        let tokens = self.tokens();
-        let token = tokens.issue(UserInfo::admin(), None);
-        let service = Authenticate::new(layer.layer(self.service()), tokens);
+        let token = self.cluster().tokens.issue(UserInfo::admin());
+        let service = Authenticate::new(layer.layer(self.service()), self.cluster().clone());
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let task = tokio::spawn(accept(listener, acceptor, service));
         Ok(Served { addr, ca, token, task })

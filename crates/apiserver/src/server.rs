@@ -15,6 +15,7 @@ use crate::auth::Tokens;
 use crate::body::Body;
 use crate::bootstrap;
 use crate::crd::CRDS;
+use crate::rbac;
 use crate::registry::Registry;
 use crate::rest::request::{Received, parse_query};
 use crate::rest::{self, output};
@@ -61,6 +62,8 @@ pub(crate) struct Cluster {
     pub(crate) store: Arc<Store>,
     registry: RwLock<Arc<Registry>>,
     pub(crate) tokens: Tokens,
+    /// Roles and bindings; changed within transactions of the store alone.
+    pub(crate) rbac: RwLock<rbac::Index>,
     authority: OnceLock<Authority>,
     options: Options,
 }
@@ -72,6 +75,7 @@ impl ApiServer {
             store: Arc::new(Store::new(options.history_limit)),
             registry: RwLock::new(Arc::new(Registry::builtin())),
             tokens: Tokens::default(),
+            rbac: RwLock::default(),
             authority: OnceLock::new(),
             options,
         });
@@ -87,8 +91,8 @@ impl ApiServer {
         ApiService { cluster: self.cluster.clone() }
     }
 
-    pub(crate) fn tokens(&self) -> Tokens {
-        self.cluster.tokens.clone()
+    pub(crate) fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -128,6 +132,7 @@ impl Cluster {
             if tx.has_changed(CRDS) {
                 self.forget_removed_kinds(tx);
             }
+            rbac::follow(self, tx);
             result
         })
     }
@@ -179,25 +184,26 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (parts, body) = request.into_parts();
-    let limit = cluster.options.body_limit;
-    let body = Limited::new(body, limit)
-        .collect()
-        .await
-        .map_err(|error| {
-            if error.is::<http_body_util::LengthLimitError>() {
-                ApiError::too_large(limit)
-            } else {
-                ApiError::bad_request(format!("failed to read the request body: {error}"))
-            }
-        })?
-        .to_bytes();
     let user = parts.extensions.get::<UserInfo>().cloned().unwrap_or_else(UserInfo::admin);
-    Ok(Received {
-        user: user.impersonating(&parts.headers)?,
+    let mut received = Received {
+        user: user.clone(),
         method: parts.method,
         path: parts.uri.path().to_owned(),
         query: parse_query(parts.uri.query().unwrap_or_default()),
         headers: parts.headers,
-        body,
-    })
+        body: Bytes::new(),
+    };
+    // The body is read in any case, so that the connection can go on.
+    let admitted = rbac::admit(cluster, user, &received);
+    let limit = cluster.options.body_limit;
+    let body = Limited::new(body, limit).collect().await.map_err(|error| {
+        if error.is::<http_body_util::LengthLimitError>() {
+            ApiError::too_large(limit)
+        } else {
+            ApiError::bad_request(format!("failed to read the request body: {error}"))
+        }
+    });
+    received.user = admitted?;
+    received.body = body?.to_bytes();
+    Ok(received)
 }

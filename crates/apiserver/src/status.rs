@@ -192,6 +192,17 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).on(group, resource, name)
     }
 
+    /// Returns the 403 of a request that nothing allows; `why` is a whole sentence. Without a
+    /// resource the request is for a path.
+    pub fn not_permitted(group: &str, resource: &str, name: &str, why: &str) -> Self {
+        let message = match (resource, name) {
+            ("", _) => format!("forbidden: {why}"),
+            (_, "") => format!("{} is forbidden: {why}", qualified(resource, group)),
+            _ => format!("{} \"{name}\" is forbidden: {why}", qualified(resource, group)),
+        };
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).on(group, resource, name)
+    }
+
     /// Returns the 403 of a create in a namespace that is being deleted.
     pub fn namespace_terminating(group: &str, resource: &str, name: &str, namespace: &str) -> Self {
         let why = format!(

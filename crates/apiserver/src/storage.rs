@@ -202,11 +202,11 @@ impl Store {
     pub(crate) fn transact<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
         let (result, signals) = {
             let mut state = self.lock();
-            let mut transaction = Transaction { state: &mut state, changed: BTreeSet::new() };
+            let mut transaction = Transaction { state: &mut state, changed: BTreeMap::new() };
             let result = change(&mut transaction);
             let changed = transaction.changed;
             let signal = |id: &ResourceId| Some(state.collections.get(id)?.signal.clone());
-            (result, changed.iter().filter_map(signal).collect::<Vec<_>>())
+            (result, changed.keys().filter_map(signal).collect::<Vec<_>>())
         };
         for signal in signals {
             signal.send_modify(|count| *count += 1);
@@ -309,7 +309,7 @@ fn weigh(value: &Value) -> usize {
 /// Exclusive access to the store.
 pub(crate) struct Transaction<'a> {
     state: &'a mut State,
-    changed: BTreeSet<ResourceId>,
+    changed: BTreeMap<ResourceId, Vec<Arc<Key>>>,
 }
 
 impl Transaction<'_> {
@@ -329,7 +329,17 @@ impl Transaction<'_> {
 
     /// Returns whether this transaction changed a resource.
     pub(crate) fn has_changed(&self, resource: &str) -> bool {
-        self.changed.contains(resource)
+        self.changed.contains_key(resource)
+    }
+
+    /// Returns the resources that this transaction changed.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &ResourceId> {
+        self.changed.keys()
+    }
+
+    /// Returns which objects of a resource this transaction changed, some of them repeatedly.
+    pub(crate) fn changed_keys(&self, resource: &str) -> Vec<Arc<Key>> {
+        self.changed.get(resource).cloned().unwrap_or_default()
     }
 
     /// Returns the keys of one resource.
@@ -421,8 +431,9 @@ impl Transaction<'_> {
         let limit = self.state.history_limit;
         let revision = new.revision;
         let (_, collection) = self.state.collection(id);
+        let changed = key.clone();
         collection.record(Change { revision, key, old, new, removed }, limit);
-        self.changed.insert(id.clone());
+        self.changed.entry(id.clone()).or_default().push(changed);
     }
 }
 

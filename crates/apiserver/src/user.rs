@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderMap;
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::status::ApiError;
-
-const AUTHENTICATED: &str = "system:authenticated";
-const UNAUTHENTICATED: &str = "system:unauthenticated";
+pub(crate) const ANONYMOUS: &str = "system:anonymous";
+pub(crate) const AUTHENTICATED: &str = "system:authenticated";
+pub(crate) const UNAUTHENTICATED: &str = "system:unauthenticated";
 const ACCOUNTS: &str = "system:serviceaccounts";
 
 /// The user behind a request: from the client certificate, a token, or impersonation headers.
@@ -38,48 +35,15 @@ impl UserInfo {
 
     /// Returns a request without credentials.
     pub fn anonymous() -> Self {
-        Self::named("system:anonymous", &["system:unauthenticated"])
+        Self::named(ANONYMOUS, &[UNAUTHENTICATED])
     }
 
     /// Returns a service account.
     pub(crate) fn service_account(namespace: &str, name: &str, uid: Option<&str>) -> Self {
-        let of_namespace = format!("{ACCOUNTS}:{namespace}");
-        let groups = [ACCOUNTS, &of_namespace, AUTHENTICATED];
+        let [all, of_namespace] = account_groups(namespace);
+        let groups = [all.as_str(), &of_namespace, AUTHENTICATED];
         let user = Self::named(format!("system:serviceaccount:{namespace}:{name}"), &groups);
         Self { uid: uid.map(str::to_owned), ..user }
-    }
-
-    /// Returns the user that the `Impersonate-` headers ask for, else this one.
-    pub(crate) fn impersonating(self, headers: &HeaderMap) -> Result<Self, ApiError> {
-        let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
-        let Some(name) = headers.get("impersonate-user").map(text) else {
-            if headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
-                return Err(ApiError::bad_request(
-                    "requested groups, uid or extra without impersonating a user",
-                ));
-            }
-            return Ok(self);
-        };
-        let mut groups: Vec<String> =
-            headers.get_all("impersonate-group").iter().map(text).collect();
-        let account = name.strip_prefix("system:serviceaccount:");
-        if let (true, Some((namespace, _))) =
-            (groups.is_empty(), account.and_then(|account| account.split_once(':')))
-        {
-            groups.extend([ACCOUNTS.to_owned(), format!("{ACCOUNTS}:{namespace}")]);
-        }
-        let known = |group: &String| matches!(group.as_str(), AUTHENTICATED | UNAUTHENTICATED);
-        if name != "system:anonymous" && !groups.iter().any(known) {
-            groups.push(AUTHENTICATED.to_owned());
-        }
-        let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (header, value) in headers {
-            if let Some(key) = header.as_str().strip_prefix("impersonate-extra-") {
-                let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
-                extra.entry(key).or_default().push(text(value));
-            }
-        }
-        Ok(Self { name, groups, uid: headers.get("impersonate-uid").map(text), extra })
     }
 
     /// Returns the user as `authentication.k8s.io/v1` writes it.
@@ -95,38 +59,30 @@ impl UserInfo {
     }
 }
 
+/// Returns the groups that every service account of a namespace is in.
+pub(crate) fn account_groups(namespace: &str) -> [String; 2] {
+    [ACCOUNTS.to_owned(), format!("{ACCOUNTS}:{namespace}")]
+}
+
+/// Returns namespace and name of the service account behind a user name.
+pub(crate) fn account_of(user: &str) -> Option<(&str, &str)> {
+    let (namespace, name) = user.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+    let is_name = |text: &str| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        !text.is_empty() && text.bytes().all(|byte| plain(byte) || matches!(byte, b'-' | b'.'))
+    };
+    (is_name(namespace) && is_name(name)).then_some((namespace, name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn impersonate(headers: &[(&'static str, &str)]) -> Result<UserInfo, ApiError> {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(*name, value.parse().unwrap());
+    #[test]
+    fn takes_names_of_service_accounts_apart() {
+        assert_eq!(account_of("system:serviceaccount:apps:bot"), Some(("apps", "bot")));
+        for other in ["jane", "system:serviceaccount:apps", "system:serviceaccount:apps:a:b"] {
+            assert_eq!(account_of(other), None);
         }
-        UserInfo::admin().impersonating(&map)
-    }
-
-    #[test]
-    fn gives_an_impersonated_service_account_its_groups() {
-        let user = impersonate(&[("impersonate-user", "system:serviceaccount:apps:deployer")]);
-        assert_eq!(
-            user.unwrap().groups,
-            ["system:serviceaccounts", "system:serviceaccounts:apps", "system:authenticated"]
-        );
-    }
-
-    #[test]
-    fn takes_groups_and_extra_only_with_a_user() {
-        let user = impersonate(&[
-            ("impersonate-user", "jane"),
-            ("impersonate-group", "dev"),
-            ("impersonate-extra-acme.com%2fproject", "one"),
-        ])
-        .unwrap();
-        assert_eq!(user.groups, ["dev", "system:authenticated"]);
-        assert_eq!(user.extra["acme.com/project"], ["one"]);
-        assert!(impersonate(&[("impersonate-group", "dev")]).is_err());
-        assert_eq!(impersonate(&[]).unwrap(), UserInfo::admin());
     }
 }

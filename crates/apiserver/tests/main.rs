@@ -11,6 +11,7 @@ mod delete;
 mod kubectl;
 mod lists;
 mod patch;
+mod rbac;
 mod schema;
 mod serve;
 mod server_side_apply;

@@ -11,7 +11,7 @@ use crate::rest::update::{ATTEMPTS, MODIFIED, check_revision};
 use crate::rest::write;
 use crate::server::Cluster;
 use crate::status::ApiError;
-use crate::{managed, schema};
+use crate::{managed, rbac, schema};
 
 const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
@@ -131,6 +131,7 @@ fn apply(cluster: &Cluster, call: &Call, applied: &Value) -> Result<Reply, ApiEr
                 );
                 return Err(call.conflict(applied.name(), &why));
             }
+            rbac::require_create(cluster, call)?;
             let mut object = managed::applied(call, None, applied)?;
             write::check_identity(call, &mut object)?;
             object.meta_mut().shift_remove("resourceVersion");

@@ -16,7 +16,7 @@ use crate::rest::request::Call;
 use crate::server::Cluster;
 use crate::status::{ApiError, Cause};
 use crate::storage::{Entry, Key, Transaction};
-use crate::{admission, clock, crd, defaults, names, strategy};
+use crate::{admission, clock, crd, defaults, names, rbac, strategy};
 
 /// Fields of the metadata that only the server writes.
 const SERVER_OWNED: [&str; 5] =
@@ -41,19 +41,7 @@ pub(crate) fn check_identity(call: &Call, object: &mut Value) -> Result<(), ApiE
             resource.kind
         )));
     }
-    let namespace = object.namespace().to_owned();
-    if resource.namespaced {
-        if namespace.is_empty() {
-            object.meta_mut().insert("namespace".into(), call.namespace.clone().into());
-        } else if namespace != call.namespace {
-            return Err(ApiError::bad_request(
-                "the namespace of the provided object does not match the namespace sent on the \
-                 request",
-            ));
-        }
-    } else if !namespace.is_empty() {
-        object.meta_mut().shift_remove("namespace");
-    }
+    check_namespace_of(call, object)?;
     if let Some(name) = &call.name {
         if object.name().is_empty() {
             object.meta_mut().insert("name".into(), name.clone().into());
@@ -67,6 +55,24 @@ pub(crate) fn check_identity(call: &Call, object: &mut Value) -> Result<(), ApiE
     Ok(())
 }
 
+/// Checks that an object is in the namespace that the path says, if it says one.
+pub(crate) fn check_namespace_of(call: &Call, object: &mut Value) -> Result<(), ApiError> {
+    let namespace = object.namespace().to_owned();
+    if call.resource.namespaced {
+        if namespace.is_empty() {
+            object.meta_mut().insert("namespace".into(), call.namespace.clone().into());
+        } else if namespace != call.namespace {
+            return Err(ApiError::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the \
+                 request",
+            ));
+        }
+    } else if !namespace.is_empty() {
+        object.meta_mut().shift_remove("namespace");
+    }
+    Ok(())
+}
+
 /// Gives a new object what the server decides, and checks it.
 pub(crate) fn prepare_create(
     cluster: &Cluster,
@@ -74,6 +80,7 @@ pub(crate) fn prepare_create(
     object: &mut Value,
 ) -> Result<(), ApiError> {
     let resource = &call.resource;
+    rbac::check_escalation(cluster, call, object, None)?;
     for field in SERVER_OWNED {
         object.meta_mut().shift_remove(field);
     }
@@ -111,6 +118,7 @@ pub(crate) fn prepare_update(
 ) -> Result<(), ApiError> {
     let resource = &call.resource;
     check_uid(call, object, old)?;
+    rbac::check_escalation(cluster, call, object, Some(old))?;
     for field in SERVER_OWNED {
         match old.meta().and_then(|meta| meta.get(field)) {
             Some(value) => object.meta_mut().insert(field.into(), value.clone()),
