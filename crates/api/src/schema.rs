@@ -104,16 +104,17 @@ pub(crate) fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinit
         }
         root.required = None;
         let properties = root.properties.get_or_insert_default();
-        for (name, description) in [
-            ("apiVersion", "Version of the schema of this object."),
-            ("kind", "Kind of this object."),
-            ("metadata", "Name, labels and what the API keeps about every object."),
+        for (name, kind, description) in [
+            ("apiVersion", "string", Some("Version of the schema of this object.")),
+            ("kind", "string", Some("Kind of this object.")),
+            // The API describes it, and accepts nothing but the type.
+            ("metadata", "object", None),
         ] {
             properties.insert(
                 name.to_owned(),
                 JSONSchemaProps {
-                    description: Some(description.to_owned()),
-                    type_: Some(if name == "metadata" { "object" } else { "string" }.to_owned()),
+                    description: description.map(str::to_owned),
+                    type_: Some(kind.to_owned()),
                     ..JSONSchemaProps::default()
                 },
             );
