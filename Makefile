@@ -28,6 +28,15 @@ lint: ## Formatting, clippy and the rules of the crate layout
 test: ## Build and run all tests
 	hack/test
 
+control-plane: ## Build kube-apiserver, etcd and the rest (needs Go), print where they are
+	hack/control-plane/build
+
+control-plane-up: ## Start the real control plane, print its KUBECONFIG
+	hack/control-plane/up
+
+control-plane-down: ## Stop it
+	hack/control-plane/down
+
 kill-test: ## Kill the controllers at random points, 100 rounds
 	$(CARGO) test --locked --package e2e --test kill -- --ignored --nocapture
 
@@ -59,4 +68,4 @@ verify-generated: ## Fail if generated files are not up to date
 
 verify: lint verify-generated docs test ## What CI runs
 
-.PHONY: help build demo fmt lint test kill-test footprint conformance fuzz bench-kustomize deny docs generate verify-generated verify
+.PHONY: help build demo fmt lint test control-plane control-plane-up control-plane-down kill-test footprint conformance fuzz bench-kustomize deny docs generate verify-generated verify

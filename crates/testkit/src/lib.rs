@@ -3,6 +3,7 @@
 pub mod artifact;
 pub mod certificate;
 pub mod cluster;
+pub mod control_plane;
 pub mod git_server;
 pub mod proxy;
 pub mod repository;
