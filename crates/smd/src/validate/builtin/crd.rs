@@ -68,6 +68,26 @@ pub(super) fn definition(object: &Value, old: Option<&Value>, found: &mut Found)
     }
 }
 
+/// Metadata has the schema that the API gives it; only its names can be restricted.
+fn metadata(path: &str, version: &Value, found: &mut Found) {
+    let schema = &version["schema"]["openAPIV3Schema"]["properties"]["metadata"];
+    let is_allowed = |(key, value): (&String, &Value)| match key.as_str() {
+        "type" => true,
+        "properties" => {
+            let mut names = value.as_object().into_iter().flatten().map(|(name, _)| name);
+            names.all(|name| name == "name" || name == "generateName")
+        }
+        _ => false,
+    };
+    if !schema.as_object().into_iter().flatten().all(is_allowed) {
+        found.forbidden(
+            &format!("{path}.properties[metadata]"),
+            "must not specify anything other than name and generateName, but metadata is \
+             implicitly specified",
+        );
+    }
+}
+
 fn versions(versions: &[Value], found: &mut Found) {
     if versions.is_empty() {
         found.required("spec.versions", "");
@@ -81,6 +101,13 @@ fn versions(versions: &[Value], found: &mut Found) {
         }
         if version["schema"]["openAPIV3Schema"].is_null() {
             found.required(&format!("{path}.schema.openAPIV3Schema"), "schemas are required");
+        }
+        // Only one version is left to check when the schema of all versions is the same one.
+        let is_shared = versions.iter().all(|other| other["schema"] == version["schema"]);
+        if is_shared && index == 0 {
+            metadata("spec.validation.openAPIV3Schema", version, found);
+        } else if !is_shared {
+            metadata(&format!("{path}.schema.openAPIV3Schema"), version, found);
         }
     }
     let stored = versions.iter().filter(|version| version["storage"] == true).count();

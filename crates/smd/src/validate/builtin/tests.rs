@@ -403,6 +403,15 @@ fn a_definition_is_named_after_what_it_defines() {
     let found = errors(group, kind, none);
     assert!(found[0].starts_with("spec.versions: Invalid value: [{"), "{found:?}");
     assert!(found[0].ends_with("must have exactly one version marked as storage version"));
+    let described = changed(crd("things.example.com"), |it| {
+        let schema = &mut it["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        schema["properties"]["metadata"] = json!({"type": "object", "description": "Names."});
+    });
+    assert_eq!(
+        errors(group, kind, described),
+        ["spec.validation.openAPIV3Schema.properties[metadata]: Forbidden: must not specify \
+          anything other than name and generateName, but metadata is implicitly specified"]
+    );
     assert_eq!(
         update_errors(group, kind, &crd("things.example.com"), |new| new["spec"]["scope"] =
             "Cluster".into()),
