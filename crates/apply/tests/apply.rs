@@ -10,8 +10,8 @@ fn actions(changes: &apply::ChangeSet) -> Vec<Action> {
 
 #[tokio::test]
 async fn creates_what_is_missing_and_then_leaves_it() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("apply").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let set = prepare(&target, vec![config(&namespace, "a", "1")]).await;
     assert_eq!(actions(&target.apply(&set).await.unwrap()), [Action::Created]);
@@ -26,8 +26,8 @@ async fn creates_what_is_missing_and_then_leaves_it() {
 
 #[tokio::test]
 async fn makes_one_request_for_an_unchanged_object() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("apply").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let objects = vec![config(&namespace, "a", "1"), config(&namespace, "b", "1")];
     target.apply(&prepare(&target, objects.clone()).await).await.unwrap();
@@ -45,8 +45,8 @@ async fn makes_one_request_for_an_unchanged_object() {
 
 #[tokio::test]
 async fn corrects_what_has_drifted_and_writes_nothing_else() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("apply").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let objects = vec![config(&namespace, "a", "1"), config(&namespace, "b", "1")];
     let set = prepare(&target, objects).await;
@@ -61,8 +61,8 @@ async fn corrects_what_has_drifted_and_writes_nothing_else() {
 
 #[tokio::test]
 async fn reports_every_refused_object_and_writes_none() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("apply").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let objects = vec![
         config(&namespace, "good", "1"),
@@ -84,7 +84,7 @@ async fn reports_every_refused_object_and_writes_none() {
 
 #[tokio::test]
 async fn says_that_a_namespace_is_missing() {
-    let cluster = recorded();
+    let cluster = recorded().await;
     let target = cluster.target();
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
     let error = target.apply(&prepare(&target, vec![object]).await).await.unwrap_err();
@@ -94,12 +94,12 @@ async fn says_that_a_namespace_is_missing() {
     );
 }
 
-fn definition() -> Value {
+fn definition(group: &str) -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "widgets.example.com"},
+        "metadata": {"name": format!("widgets.{group}")},
         "spec": {
-            "group": "example.com", "scope": "Namespaced",
+            "group": group, "scope": "Namespaced",
             "names": {"kind": "Widget", "listKind": "WidgetList", "plural": "widgets", "singular": "widget"},
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
                 "type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}},
@@ -110,34 +110,38 @@ fn definition() -> Value {
 
 #[tokio::test]
 async fn applies_objects_of_a_kind_and_a_namespace_of_the_same_set() {
-    let cluster = recorded();
+    let cluster = recorded().await;
     let target = cluster.target();
+    let fresh = format!("{}-fresh", cluster.namespace());
+    let group = format!("{fresh}.example.com");
     let objects = vec![
-        json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": "fresh"}, "spec": {"size": 1}}),
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fresh"}}),
-        definition(),
+        json!({"apiVersion": format!("{group}/v1"), "kind": "Widget", "metadata": {"name": "w", "namespace": fresh}, "spec": {"size": 1}}),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fresh}}),
+        definition(&group),
     ];
     let changes = target.apply(&prepare(&target, objects).await).await.unwrap();
     assert_eq!(
         changes.lines(&[Action::Created]),
-        "CustomResourceDefinition/widgets.example.com created\nNamespace/fresh created\n\
-         Widget/fresh/w created"
+        format!(
+            "CustomResourceDefinition/widgets.{group} created\nNamespace/{fresh} created\n\
+             Widget/{fresh}/w created"
+        )
     );
     let ids: Vec<_> = changes.inventory().entries.into_iter().map(|entry| entry.id).collect();
     assert_eq!(
         ids,
         [
-            "_widgets.example.com_apiextensions.k8s.io_CustomResourceDefinition",
-            "_fresh__Namespace",
-            "fresh_w_example.com_Widget"
+            format!("_widgets.{group}_apiextensions.k8s.io_CustomResourceDefinition"),
+            format!("_{fresh}__Namespace"),
+            format!("{fresh}_w_{group}_Widget")
         ]
     );
 }
 
 #[tokio::test]
 async fn leaves_what_is_marked_alone() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("apply").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let marked = |name: &str, key: &str, value: &str, content: &str| {
         let mut object = config(&namespace, name, content);
@@ -170,8 +174,8 @@ async fn leaves_what_is_marked_alone() {
 
 #[tokio::test]
 async fn puts_common_metadata_on_every_object() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("apply").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let metadata = Metadata {
         labels: [("team".to_owned(), "a".to_owned())].into(),
@@ -186,8 +190,8 @@ async fn puts_common_metadata_on_every_object() {
 
 #[tokio::test]
 async fn recreates_immutable_objects_only_with_force() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("apply").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let set = prepare(&target, vec![config(&namespace, "a", "1")]).await;
     target.apply(&set).await.unwrap();
@@ -206,8 +210,8 @@ async fn recreates_immutable_objects_only_with_force() {
 
 #[tokio::test]
 async fn removes_fields_that_kubectl_has_set() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("apply").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let mut object = config(&namespace, "a", "1");
     object["data"]["old"] = json!("x");
     let api: kube::Api<k8s_openapi::api::core::v1::ConfigMap> =
@@ -226,8 +230,8 @@ async fn removes_fields_that_kubectl_has_set() {
 
 #[tokio::test]
 async fn leaves_out_fields_that_a_built_in_kind_does_not_have() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("apply").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let mut object = config(&namespace, "a", "1");
     object["spec"] = json!({"replicas": 1});

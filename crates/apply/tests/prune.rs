@@ -11,8 +11,8 @@ fn entry(id: &str) -> InventoryEntry {
 
 #[tokio::test]
 async fn deletes_what_it_owns() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("prune").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let set = prepare(&target, vec![config(&namespace, "a", "1")]).await;
     let inventory = target.apply(&set).await.unwrap().inventory();
@@ -27,8 +27,8 @@ async fn deletes_what_it_owns() {
 
 #[tokio::test]
 async fn keeps_what_is_not_its_own_or_is_marked() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("prune").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let mut kept = config(&namespace, "kept", "1");
     kept["metadata"]["annotations"] = json!({"kustomize.toolkit.fluxcd.io/prune": "disabled"});
@@ -46,7 +46,7 @@ async fn keeps_what_is_not_its_own_or_is_marked() {
 
 #[tokio::test]
 async fn takes_what_is_gone_and_kinds_that_are_gone_for_deleted() {
-    let cluster = recorded();
+    let cluster = recorded().await;
     let target = cluster.target();
     let stale = [entry("default_gone__ConfigMap"), entry("default_gone_example.com_Widget")];
     let pruned = target.prune(&stale, &Inventory::default()).await;
@@ -56,7 +56,7 @@ async fn takes_what_is_gone_and_kinds_that_are_gone_for_deleted() {
 
 #[tokio::test]
 async fn keeps_in_the_inventory_what_it_cannot_read() {
-    let cluster = recorded();
+    let cluster = recorded().await;
     let pruned = cluster.target().prune(&[entry("nonsense")], &Inventory::default()).await;
     assert_eq!(pruned.survivors, [entry("nonsense")]);
     let error = pruned.result.unwrap_err().to_string();
@@ -66,11 +66,12 @@ async fn keeps_in_the_inventory_what_it_cannot_read() {
 
 #[tokio::test]
 async fn does_not_delete_a_declared_object_under_a_namespace_it_never_had() {
-    let cluster = recorded();
+    let cluster = recorded().await;
     let target = cluster.target();
-    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}});
+    let team = format!("{}-team", cluster.namespace());
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}});
     let declared = target.apply(&prepare(&target, vec![object]).await).await.unwrap().inventory();
-    let pruned = target.prune(&[entry("bogus_team__Namespace")], &declared).await;
+    let pruned = target.prune(&[entry(&format!("bogus_{team}__Namespace"))], &declared).await;
     assert_eq!(pruned.changes.changes[0].action, Action::Skipped);
-    assert!(cluster.get("v1", "Namespace", "", "team").await.is_some());
+    assert!(cluster.get("v1", "Namespace", "", &team).await.is_some());
 }

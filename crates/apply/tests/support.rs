@@ -7,7 +7,6 @@ use apply::{Cluster, Metadata, Options, Owner, Prepared, Target};
 use kube::Client;
 use kube::api::{Api, DynamicObject, PatchParams};
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 
 pub(crate) const GROUP: &str = "kustomize.toolkit.fluxcd.io";
 
@@ -19,12 +18,12 @@ pub(crate) struct Recorded {
     immutable: Arc<Mutex<Option<String>>>,
 }
 
-pub(crate) fn recorded() -> Recorded {
-    let cluster = testkit::cluster();
+pub(crate) async fn recorded() -> Recorded {
+    let cluster = testkit::cluster().await.unwrap();
     let requests = Arc::new(Mutex::new(Vec::new()));
     let immutable: Arc<Mutex<Option<String>>> = Arc::default();
     let (log, refused) = (requests.clone(), immutable.clone());
-    let service = cluster.server().service().map_request(move |mut request: http::Request<_>| {
+    let client = cluster.observed(move |mut request: http::Request<_>| {
         let dry = request.uri().query().is_some_and(|query| query.contains("dryRun"));
         let dry = if dry { " (dry run)" } else { "" };
         log.lock().unwrap().push(format!("{} {}{dry}", request.method(), request.uri().path()));
@@ -39,7 +38,6 @@ pub(crate) fn recorded() -> Recorded {
         }
         request
     });
-    let client = Client::new(service, "default");
     Recorded { cluster, client, requests, immutable }
 }
 
@@ -55,8 +53,8 @@ impl Recorded {
         *self.immutable.lock().unwrap() = Some(path);
     }
 
-    pub(crate) async fn namespace(&self, prefix: &str) -> String {
-        self.cluster.namespace(prefix).await.unwrap()
+    pub(crate) fn namespace(&self) -> String {
+        self.cluster.namespace.clone()
     }
 
     pub(crate) fn target(&self) -> Target {

@@ -20,8 +20,8 @@ fn claim(namespace: &str) -> serde_json::Value {
 
 #[tokio::test]
 async fn asks_nothing_when_everything_is_known_to_be_healthy() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("wait").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let set = prepare(&target, vec![config(&namespace, "a", "1")]).await;
     let changes = target.apply(&set).await.unwrap();
@@ -33,8 +33,8 @@ async fn asks_nothing_when_everything_is_known_to_be_healthy() {
 
 #[tokio::test]
 async fn sees_an_object_become_healthy() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("wait").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let set = prepare(&target, vec![claim(&namespace)]).await;
     let changes = target.apply(&set).await.unwrap();
@@ -51,8 +51,8 @@ async fn sees_an_object_become_healthy() {
 
 #[tokio::test]
 async fn names_what_is_not_healthy_in_time() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("wait").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let set = prepare(&target, vec![claim(&namespace)]).await;
     let changes = target.apply(&set).await.unwrap();
@@ -66,19 +66,24 @@ async fn names_what_is_not_healthy_in_time() {
 
 #[tokio::test]
 async fn stops_early_at_what_has_failed() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("wait").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let job = json!({
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "task", "namespace": namespace},
-        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}}},
+        "spec": {
+            "managedBy": "example.com/test",
+            "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}},
+        },
     });
     let set = prepare(&target, vec![job]).await;
     let changes = target.apply(&set).await.unwrap();
     let checks: Vec<_> = changes.changes.iter().map(Check::from).collect();
     let api: Api<k8s_openapi::api::batch::v1::Job> =
         Api::namespaced(cluster.cluster.client.clone(), &namespace);
-    let status = json!({"status": {"conditions": [{"type": "Failed", "status": "True"}]}});
+    let met = |kind: &str| json!({"type": kind, "status": "True"});
+    let conditions = [met("FailureTarget"), met("Failed")];
+    let status = json!({"status": {"startTime": "2026-01-01T00:00:00Z", "conditions": conditions}});
     api.patch_status("task", &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
     let error = target.wait(&checks, LONG).await.unwrap_err().to_string();
     let expected =
@@ -101,7 +106,7 @@ fn check(subject: Subject) -> Check {
 
 #[tokio::test]
 async fn reports_what_does_not_exist() {
-    let cluster = recorded();
+    let cluster = recorded().await;
     let target = cluster.target();
     let error = target.wait(&[check(subject("default", "x"))], SOON).await.unwrap_err();
     assert_eq!(error.to_string(), "timeout waiting for: [ConfigMap/default/x status: 'NotFound']");
@@ -114,8 +119,8 @@ async fn reports_what_does_not_exist() {
 
 #[tokio::test]
 async fn sees_objects_go() {
-    let cluster = recorded();
-    let namespace = cluster.namespace("wait").await;
+    let cluster = recorded().await;
+    let namespace = cluster.namespace();
     let target = cluster.target();
     let set = prepare(&target, vec![config(&namespace, "a", "1")]).await;
     let inventory = target.apply(&set).await.unwrap().inventory();

@@ -14,10 +14,12 @@ use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(20);
 
-fn terms() -> Terms {
+const NAME: &str = "source-controller-leader-election";
+
+fn terms(client: &Client) -> Terms {
     Terms {
-        name: "source-controller-leader-election".to_owned(),
-        namespace: "default".to_owned(),
+        name: NAME.to_owned(),
+        namespace: client.default_namespace().to_owned(),
         lease_duration: Duration::from_secs(2),
         renew_deadline: Duration::from_secs(1),
         retry_period: Duration::from_millis(100),
@@ -25,23 +27,23 @@ fn terms() -> Terms {
 }
 
 fn leases(client: &Client) -> Api<Lease> {
-    Api::namespaced(client.clone(), "default")
+    Api::default_namespaced(client.clone())
 }
 
 async fn spec(client: &Client) -> LeaseSpec {
-    leases(client).get(&terms().name).await.unwrap().spec.unwrap()
+    leases(client).get(NAME).await.unwrap().spec.unwrap()
 }
 
 #[tokio::test]
 async fn lets_one_candidate_lead_at_a_time() {
-    let cluster = testkit::cluster::cluster();
-    let mut first = Election::new(cluster.client.clone(), terms());
+    let cluster = testkit::cluster().await.unwrap();
+    let mut first = Election::new(cluster.client.clone(), terms(&cluster.client));
     first.win().await;
     let held = spec(&cluster.client).await;
     assert_eq!(held.lease_duration_seconds, Some(2));
     assert_eq!(held.lease_transitions, Some(0));
 
-    let mut second = Election::new(cluster.client.clone(), terms());
+    let mut second = Election::new(cluster.client.clone(), terms(&cluster.client));
     let waits = async {
         tokio::select! {
             () = second.win() => panic!("two lead"),
@@ -60,10 +62,10 @@ async fn lets_one_candidate_lead_at_a_time() {
 
 #[tokio::test]
 async fn takes_over_from_a_leader_that_does_not_renew() {
-    let cluster = testkit::cluster::cluster();
+    let cluster = testkit::cluster().await.unwrap();
     let now = MicroTime(Timestamp::now());
     let lease = Lease {
-        metadata: ObjectMeta { name: Some(terms().name), ..ObjectMeta::default() },
+        metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() },
         spec: Some(LeaseSpec {
             holder_identity: Some("source-controller-7d9f_gone".to_owned()),
             lease_duration_seconds: Some(1),
@@ -74,20 +76,20 @@ async fn takes_over_from_a_leader_that_does_not_renew() {
         }),
     };
     leases(&cluster.client).create(&PostParams::default(), &lease).await.unwrap();
-    let mut election = Election::new(cluster.client.clone(), terms());
+    let mut election = Election::new(cluster.client.clone(), terms(&cluster.client));
     timeout(SOON, election.win()).await.unwrap();
     assert_eq!(spec(&cluster.client).await.lease_transitions, Some(5));
 }
 
 #[tokio::test]
 async fn notices_that_another_one_leads() {
-    let cluster = testkit::cluster::cluster();
-    let mut election = Election::new(cluster.client.clone(), terms());
+    let cluster = testkit::cluster().await.unwrap();
+    let mut election = Election::new(cluster.client.clone(), terms(&cluster.client));
     election.win().await;
-    let mut lease = leases(&cluster.client).get(&terms().name).await.unwrap();
+    let mut lease = leases(&cluster.client).get(NAME).await.unwrap();
     let spec = lease.spec.as_mut().unwrap();
     spec.holder_identity = Some("usurper".to_owned());
     spec.lease_duration_seconds = Some(3600);
-    leases(&cluster.client).replace(&terms().name, &PostParams::default(), &lease).await.unwrap();
+    leases(&cluster.client).replace(NAME, &PostParams::default(), &lease).await.unwrap();
     timeout(SOON, election.keep()).await.unwrap();
 }

@@ -48,11 +48,11 @@ async fn address(received: Received) -> Url {
     url.parse().unwrap()
 }
 
-fn object() -> ConfigMap {
+fn object(namespace: &str) -> ConfigMap {
     ConfigMap {
         metadata: ObjectMeta {
             name: Some("podinfo".to_owned()),
-            namespace: Some("default".to_owned()),
+            namespace: Some(namespace.to_owned()),
             uid: Some("2bd5b5c2-8a75-4d6f-9c1c-5a3f5f1d0e77".to_owned()),
             annotations: Some(BTreeMap::from([
                 ("event.toolkit.fluxcd.io/change_request".to_owned(), "12".to_owned()),
@@ -65,22 +65,23 @@ fn object() -> ConfigMap {
 }
 
 async fn written(client: &kube::Client) -> Vec<Event> {
-    let api: Api<Event> = Api::namespaced(client.clone(), "default");
+    let api: Api<Event> = Api::default_namespaced(client.clone());
     api.list(&ListParams::default()).await.unwrap().items
 }
 
 #[tokio::test]
 async fn tells_the_api_and_the_address() {
-    let cluster = testkit::cluster::cluster();
+    let cluster = testkit::cluster().await.unwrap();
     let received = Received::default();
     received.refusals.store(1, Ordering::SeqCst);
     let address = address(received.clone()).await;
     let client = cluster.client.clone();
     let recorder = Recorder::new("source-controller", client, Some(address), Metrics::new());
+    let object = object(&cluster.namespace);
     let metadata = || BTreeMap::from([("revision".to_owned(), "main@sha1:abc".to_owned())]);
-    recorder.publish(&object(), Severity::Info, "NewArtifact", "stored artifact", metadata());
-    recorder.publish(&object(), Severity::Error, "GitOperationFailed", "no answer", metadata());
-    recorder.publish(&object(), Severity::Trace, "ArtifactUpToDate", "up to date", metadata());
+    recorder.publish(&object, Severity::Info, "NewArtifact", "stored artifact", metadata());
+    recorder.publish(&object, Severity::Error, "GitOperationFailed", "no answer", metadata());
+    recorder.publish(&object, Severity::Trace, "ArtifactUpToDate", "up to date", metadata());
     recorder.flush(SOON).await;
 
     let events = written(&cluster.client).await;
@@ -114,12 +115,13 @@ async fn tells_the_api_and_the_address() {
 
 #[tokio::test]
 async fn counts_repetitions_instead_of_adding_them() {
-    let cluster = testkit::cluster::cluster();
+    let cluster = testkit::cluster().await.unwrap();
     let recorder = Recorder::new("source-controller", cluster.client.clone(), None, Metrics::new());
+    let object = object(&cluster.namespace);
     for _ in 0..3 {
-        recorder.publish(&object(), Severity::Error, "Failed", "no answer", BTreeMap::new());
+        recorder.publish(&object, Severity::Error, "Failed", "no answer", BTreeMap::new());
     }
-    recorder.publish(&object(), Severity::Error, "Failed", "another one", BTreeMap::new());
+    recorder.publish(&object, Severity::Error, "Failed", "another one", BTreeMap::new());
     recorder.flush(SOON).await;
     let events = written(&cluster.client).await;
     let counts: Vec<_> = events.iter().map(|event| event.count.unwrap()).collect();

@@ -75,17 +75,18 @@ async fn merges_the_spec_into_the_build() {
 #[tokio::test]
 async fn applies_a_definition_and_its_object_in_one_set() {
     let world = World::start().await;
+    let group = format!("{}.example.com", world.namespace);
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "widgets.example.com"},
+        "metadata": {"name": format!("widgets.{group}")},
         "spec": {
-            "group": "example.com", "scope": "Namespaced",
+            "group": group, "scope": "Namespaced",
             "names": {"kind": "Widget", "listKind": "WidgetList", "plural": "widgets", "singular": "widget"},
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
         },
     });
-    let object = "apiVersion: example.com/v1\nkind: Widget\nmetadata:\n  name: w\n";
-    let files = [("crd.yaml", definition.to_string()), ("w.yaml", object.to_owned())];
+    let object = format!("apiVersion: {group}/v1\nkind: Widget\nmetadata:\n  name: w\n");
+    let files = [("crd.yaml", definition.to_string()), ("w.yaml", object)];
     let files: Vec<_> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     world.publish("main@sha1:1", &files).await;
     world.create("apps", json!({"wait": true})).await;

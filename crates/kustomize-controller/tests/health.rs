@@ -48,14 +48,17 @@ async fn checks_what_the_spec_names() {
 #[tokio::test]
 async fn fails_at_once_when_an_object_cannot_become_healthy() {
     let world = World::start().await;
-    let job = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: task\nspec:\n  template:\n    \
-        spec:\n      restartPolicy: Never\n      containers:\n      - name: a\n        image: a\n";
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: task\nspec:\n  \
+        managedBy: example.com/test\n  template:\n    spec:\n      restartPolicy: Never\n      \
+        containers:\n      - name: a\n        image: a\n";
     world.publish("main@sha1:1", &[("job.yaml", job)]).await;
     world.create("apps", json!({"wait": true})).await;
     world.until("apps", "checking", is_checking).await;
     let api: Api<k8s_openapi::api::batch::v1::Job> =
         Api::namespaced(world.cluster.client.clone(), &world.namespace);
-    let status = json!({"status": {"conditions": [{"type": "Failed", "status": "True"}]}});
+    let met = |kind: &str| json!({"type": kind, "status": "True"});
+    let conditions = [met("FailureTarget"), met("Failed")];
+    let status = json!({"status": {"startTime": "2026-01-01T00:00:00Z", "conditions": conditions}});
     api.patch_status("task", &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
     let message = world.until_failed("apps", "HealthCheckFailed").await;
     let end = format!(

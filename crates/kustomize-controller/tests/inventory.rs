@@ -7,16 +7,21 @@ use serde_json::json;
 async fn holds_objects_of_a_failed_apply_and_prunes_them_later() {
     let world = World::start().await;
     // The namespace is applied in the first stage, and the object of the second is refused.
-    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: extra\n";
-    let widget =
-        "apiVersion: example.com/v1\nkind: Widget\nmetadata:\n  name: w\n  namespace: extra\n";
-    world.publish("main@sha1:1", &[("ns.yaml", namespace), ("w.yaml", widget)]).await;
+    let extra = format!("{}-extra", world.namespace);
+    let namespace = format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {extra}\n");
+    let widget = format!(
+        "apiVersion: example.com/v1\nkind: Widget\nmetadata:\n  name: w\n  namespace: {extra}\n"
+    );
+    world.publish("main@sha1:1", &[("ns.yaml", &namespace), ("w.yaml", &widget)]).await;
     world.create("apps", json!({"targetNamespace": null})).await;
     let message = world.until_failed("apps", "ReconciliationFailed").await;
     assert!(message.contains("no matches for kind \"Widget\""), "{message}");
-    assert!(message.ends_with("\nNamespace/extra created"), "{message}");
+    assert!(message.ends_with(&format!("\nNamespace/{extra} created")), "{message}");
     let obj = world.kustomizations().get("apps").await.unwrap();
-    assert_eq!(inventory(&obj), ["_extra__Namespace", "extra_w_example.com_Widget"]);
+    assert_eq!(
+        inventory(&obj),
+        [format!("_{extra}__Namespace"), format!("{extra}_w_example.com_Widget")]
+    );
     let history = obj.status.unwrap().history.unwrap();
     assert_eq!(history[0].last_reconciled_status, "ReconciliationFailed");
 
@@ -27,7 +32,7 @@ async fn holds_objects_of_a_failed_apply_and_prunes_them_later() {
     assert_eq!(inventory(&obj), [format!("{}_a__ConfigMap", world.namespace)]);
     let api: kube::Api<k8s_openapi::api::core::v1::Namespace> =
         kube::Api::all(world.cluster.client.clone());
-    let left = api.get_opt("extra").await.unwrap();
+    let left = api.get_opt(&extra).await.unwrap();
     assert!(left.is_none_or(|it| it.metadata.deletion_timestamp.is_some()));
 }
 

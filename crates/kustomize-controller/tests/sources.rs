@@ -1,31 +1,26 @@
 //! Sources come and go, and so do their kinds.
 
-use crate::support::{World, args, config, define, kustomization_alone};
+use crate::support::{World, args, config, kustomization_alone};
 use kustomize_controller::Args;
 use serde_json::json;
 
 #[tokio::test]
 async fn starts_without_any_kind_of_source_and_notices_one() {
-    let world = World::without_controller(&kustomization_alone()).await;
+    let world = World::alone(&kustomization_alone()).await;
     world.run(args());
     world.create("apps", json!({})).await;
     let message = world.until_failed("apps", "ArtifactFailed").await;
     assert_eq!(message, format!("Source 'GitRepository/{}/repo' not found", world.namespace));
-    let ours = kustomization_alone();
-    for definition in api::crds().iter().filter(|it| it.metadata.name != ours[0].metadata.name) {
-        define(&world.cluster.client, definition).await;
-    }
+    world.cluster.define(&api::crds()).await.unwrap();
     world.publish("main@sha1:1", &[("a.yaml", &config("a", "1"))]).await;
     world.until_applied("apps", "main@sha1:1").await;
 }
 
 #[tokio::test]
 async fn starts_before_its_own_kind_exists() {
-    let world = World::without_controller(&[]).await;
+    let world = World::alone(&[]).await;
     world.run(args());
-    for definition in &api::crds() {
-        define(&world.cluster.client, definition).await;
-    }
+    world.cluster.define(&api::crds()).await.unwrap();
     world.publish("main@sha1:1", &[("a.yaml", &config("a", "1"))]).await;
     world.create("apps", json!({})).await;
     world.until_applied("apps", "main@sha1:1").await;

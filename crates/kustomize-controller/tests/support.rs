@@ -14,14 +14,14 @@ use kube::{Client, CustomResourceExt as _};
 use kustomize_controller::Args;
 use serde_json::{Value, json};
 use testkit::artifact::ArtifactServer;
+use testkit::cluster::Cluster;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
 /// How long a test waits for what should happen at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct World {
-    pub(crate) cluster: testkit::cluster::Cluster,
+    pub(crate) cluster: Cluster,
     pub(crate) client: Client,
     pub(crate) artifacts: ArtifactServer,
     pub(crate) namespace: String,
@@ -60,13 +60,19 @@ impl World {
     }
 
     pub(crate) async fn without_controller(definitions: &[CustomResourceDefinition]) -> Self {
-        let cluster = testkit::cluster();
-        for definition in definitions {
-            define(&cluster.client, definition).await;
-        }
+        Self::on(testkit::cluster().await.unwrap(), definitions).await
+    }
+
+    /// Takes a cluster of the test's own, where kinds are missing at first.
+    pub(crate) async fn alone(definitions: &[CustomResourceDefinition]) -> Self {
+        Self::on(testkit::cluster::embedded().await.unwrap(), definitions).await
+    }
+
+    async fn on(cluster: Cluster, definitions: &[CustomResourceDefinition]) -> Self {
+        cluster.define(definitions).await.unwrap();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = requests.clone();
-        let service = cluster.server().service().map_request(move |request: http::Request<_>| {
+        let client = cluster.observed(move |request: http::Request<_>| {
             let query = request.uri().query().unwrap_or_default();
             let mark = ["dryRun", "watch=true"].into_iter().find(|mark| query.contains(mark));
             let mark = mark.map(|mark| format!(" ({mark})")).unwrap_or_default();
@@ -78,16 +84,21 @@ impl World {
             request
         });
         Self {
-            client: Client::new(service, "default"),
+            client,
             artifacts: ArtifactServer::start().await.unwrap(),
-            namespace: cluster.namespace("test").await.unwrap(),
+            namespace: cluster.namespace.clone(),
             requests,
             controller: Mutex::default(),
             cluster,
         }
     }
 
-    pub(crate) fn run(&self, args: Args) {
+    pub(crate) fn run(&self, mut args: Args) {
+        if self.cluster.server().is_none() {
+            // Other tests have objects in the same cluster, and a controller that runs.
+            args.common.watch_all_namespaces = false;
+            args.common.runtime_namespace.clone_from(&self.namespace);
+        }
         let runtime = Runtime::embedded(self.client.clone());
         let stop = runtime.shutdown.clone();
         let task = tokio::spawn(async move {
@@ -120,11 +131,11 @@ impl World {
     }
 
     pub(crate) fn kustomizations(&self) -> Api<Kustomization> {
-        Api::namespaced(self.cluster.client.clone(), &self.namespace)
+        Api::default_namespaced(self.cluster.client.clone())
     }
 
     pub(crate) fn configs(&self) -> Api<ConfigMap> {
-        Api::namespaced(self.cluster.client.clone(), &self.namespace)
+        Api::default_namespaced(self.cluster.client.clone())
     }
 
     /// Publishes files as the artifact of the GitRepository `repo`.
@@ -260,7 +271,7 @@ impl World {
 
     /// Waits for an event about a Kustomization, and returns it.
     pub(crate) async fn until_event(&self, name: &str, reason: &str, part: &str) -> Event {
-        let api: Api<Event> = Api::namespaced(self.cluster.client.clone(), &self.namespace);
+        let api: Api<Event> = Api::default_namespaced(self.cluster.client.clone());
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let events = api.list(&ListParams::default()).await.unwrap();
@@ -282,16 +293,6 @@ impl World {
             }
         }
     }
-}
-
-/// Creates a definition and waits until its kind is served.
-pub(crate) async fn define(client: &Client, definition: &CustomResourceDefinition) {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    api.create(&PostParams::default(), definition).await.unwrap();
-    let name = definition.metadata.name.clone().unwrap();
-    let established = kube::runtime::conditions::is_crd_established();
-    let wait = await_condition(api, &name, established);
-    tokio::time::timeout(PATIENCE, wait).await.expect("the definition is accepted").unwrap();
 }
 
 /// Returns the definitions without that of a source.

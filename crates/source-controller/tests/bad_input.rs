@@ -217,7 +217,7 @@ async fn gives_a_fetch_up_when_the_process_ends() {
     world.stop().await;
     assert!(started.elapsed() < Duration::from_secs(30));
     // The next process takes over.
-    world.run(world.args());
     world.merge("app", json!({"spec": {"url": world.server.url("repo")}})).await;
+    world.run(world.args());
     world.until_ready("app").await;
 }

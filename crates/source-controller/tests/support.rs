@@ -9,7 +9,6 @@ use std::time::Duration;
 use api::source::{Artifact, GitRepository};
 use common::Runtime;
 use k8s_openapi::api::core::v1::{Event, Secret};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::await_condition;
@@ -19,7 +18,6 @@ use testkit::git_server::GitServer;
 use testkit::repository::Repository;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
 /// How long a test waits for what should happen at once.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -54,21 +52,19 @@ impl World {
     }
 
     pub(crate) async fn without_controller() -> Self {
-        let cluster = testkit::cluster();
-        for definition in api::crds() {
-            define(&cluster.client, &definition).await;
-        }
+        let cluster = testkit::cluster().await.unwrap();
+        cluster.define(&api::crds()).await.unwrap();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = requests.clone();
-        let service = cluster.server().service().map_request(move |request: http::Request<_>| {
+        let client = cluster.observed(move |request: http::Request<_>| {
             let line = format!("{} {}", request.method(), request.uri().path());
             log.lock().unwrap().push(line);
             request
         });
         let repositories = tempfile::tempdir().unwrap();
         let world = Self {
-            client: Client::new(service, "default"),
-            namespace: cluster.namespace("test").await.unwrap(),
+            client,
+            namespace: cluster.namespace.clone(),
             storage: tempfile::tempdir().unwrap(),
             server: GitServer::start(repositories.path()).await.unwrap(),
             metrics: common::Metrics::new(),
@@ -93,7 +89,12 @@ impl World {
         args
     }
 
-    pub(crate) fn run(&self, args: Args) {
+    pub(crate) fn run(&self, mut args: Args) {
+        if self.cluster.server().is_none() {
+            // Other tests have objects in the same cluster, and a controller that runs.
+            args.common.watch_all_namespaces = false;
+            args.common.runtime_namespace.clone_from(&self.namespace);
+        }
         let shutdown = CancellationToken::new();
         let runtime = Runtime {
             client: self.client.clone(),
@@ -141,7 +142,7 @@ impl World {
     }
 
     pub(crate) fn objects(&self) -> Api<GitRepository> {
-        Api::namespaced(self.cluster.client.clone(), &self.namespace)
+        Api::default_namespaced(self.cluster.client.clone())
     }
 
     /// Creates a GitRepository of the repository `repo` on the branch `master`, with more fields.
@@ -161,7 +162,7 @@ impl World {
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data,
         });
         let secret: Secret = serde_json::from_value(secret).unwrap();
-        let api: Api<Secret> = Api::namespaced(self.cluster.client.clone(), &self.namespace);
+        let api: Api<Secret> = Api::default_namespaced(self.cluster.client.clone());
         api.create(&PostParams::default(), &secret).await.unwrap();
     }
 
@@ -237,7 +238,7 @@ impl World {
 
     /// Waits for an event about a GitRepository, and returns it.
     pub(crate) async fn until_event(&self, name: &str, reason: &str, part: &str) -> Event {
-        let api: Api<Event> = Api::namespaced(self.cluster.client.clone(), &self.namespace);
+        let api: Api<Event> = Api::default_namespaced(self.cluster.client.clone());
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let events = api.list(&ListParams::default()).await.unwrap();
@@ -304,16 +305,6 @@ impl Repo {
     pub(crate) fn change(&self, content: &str) -> String {
         format!("master@sha1:{}", self.commit_file("app.yaml", content))
     }
-}
-
-/// Creates a definition and waits until its kind is served.
-async fn define(client: &Client, definition: &CustomResourceDefinition) {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    api.create(&PostParams::default(), definition).await.unwrap();
-    let name = definition.metadata.name.clone().unwrap();
-    let established = kube::runtime::conditions::is_crd_established();
-    let wait = await_condition(api, &name, established);
-    tokio::time::timeout(PATIENCE, wait).await.expect("the definition is accepted").unwrap();
 }
 
 /// Downloads an artifact, and returns its bytes.

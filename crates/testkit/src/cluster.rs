@@ -1,20 +1,32 @@
-//! A Kubernetes API for one test.
+//! A Kubernetes API for one test: embedded in it, or a real one that tests share.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, path::PathBuf, sync::Arc, time::Duration};
 
+use anyhow::{Context as _, bail};
 use apiserver::{ApiServer, Options, workloads};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::Client;
+use http::Request;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ObjectMeta, PostParams};
-use tokio::task::AbortHandle;
+use kube::client::Body;
+use kube::runtime::{conditions, wait::await_condition};
+use kube::{Client, Error};
+use tokio::{task::AbortHandle, time::timeout};
+use tower::service_fn;
+
+use crate::control_plane;
+
+/// How long to wait for what should happen at once.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A Kubernetes API, and a client of it. Clones share the same objects.
 #[derive(Clone)]
 pub struct Cluster {
-    /// Acts as administrator.
+    /// Acts as administrator. Its default namespace is the test's own.
     pub client: Client,
-    server: ApiServer,
+    /// The namespace of the test.
+    pub namespace: String,
+    server: Option<ApiServer>,
     simulation: Option<Arc<Simulation>>,
 }
 
@@ -27,55 +39,141 @@ impl Drop for Simulation {
     }
 }
 
-/// Returns a new, empty cluster, embedded in the test. Workloads in it stay as they are applied; see
+/// Returns the cluster that the run of the tests is for.
+///
+/// That is an [`embedded`] one, or, where `TIDEGATE_CLUSTER` is `real`, the one that the kubeconfig
+/// in `TIDEGATE_KUBECONFIG` leads to. Other tests use that at the same time: what has no namespace
+/// needs a name that is derived from [`Cluster::namespace`].
+///
+/// # Errors
+///
+/// When the real one is not there.
+pub async fn cluster() -> anyhow::Result<Cluster> {
+    match env::var("TIDEGATE_CLUSTER").as_deref() {
+        Ok("real") => real().await,
+        Ok("embedded") | Err(_) => embedded().await,
+        Ok(other) => bail!("TIDEGATE_CLUSTER is {other}, not embedded or real"),
+    }
+}
+
+/// Returns a new cluster, embedded in the test. Workloads in it stay as they are applied; see
 /// [`Cluster::with_workloads`].
-pub fn cluster() -> Cluster {
+///
+/// # Errors
+///
+/// When its first namespace cannot be created.
+pub async fn embedded() -> anyhow::Result<Cluster> {
     let server = ApiServer::new(Options::default());
-    Cluster { client: Client::new(server.service(), "default"), server, simulation: None }
+    let client = Client::new(server.service(), "default");
+    let namespace = create_namespace(&client, "test").await?;
+    let client = Client::new(server.service(), &namespace);
+    Ok(Cluster { client, namespace, server: Some(server), simulation: None })
+}
+
+async fn real() -> anyhow::Result<Cluster> {
+    let kubeconfig = env::var_os("TIDEGATE_KUBECONFIG").map(PathBuf::from);
+    let kubeconfig = kubeconfig.context("TIDEGATE_KUBECONFIG is not set: use `make e2e`")?;
+    let mut config = control_plane::config(&kubeconfig).await?;
+    let namespace = create_namespace(&Client::try_from(config.clone())?, "test").await?;
+    config.default_namespace.clone_from(&namespace);
+    let client = Client::try_from(config)?;
+    // Its controllers give a namespace what pods need a moment after it is made.
+    let accounts: Api<ServiceAccount> = Api::default_namespaced(client.clone());
+    let exists = |account: Option<&ServiceAccount>| account.is_some();
+    timeout(PATIENCE, await_condition(accounts, "default", exists))
+        .await
+        .context("the controllers of the control plane do nothing")??;
+    Ok(Cluster { client, namespace, server: None, simulation: None })
 }
 
 impl Cluster {
-    /// Simulates controllers and a node, so that workloads become ready; needs a tokio runtime.
+    /// Makes workloads become ready, where nothing does so anyway: simulates controllers and a node.
     ///
     /// What [`apiserver::workloads`] says of outcomes holds.
     #[must_use]
     pub fn with_workloads(mut self) -> Self {
-        let task = tokio::spawn(workloads::run(self.client.clone()));
-        self.simulation = Some(Arc::new(Simulation(task.abort_handle())));
+        if self.server.is_some() {
+            let task = tokio::spawn(workloads::run(self.client.clone()));
+            self.simulation = Some(Arc::new(Simulation(task.abort_handle())));
+        }
         self
     }
 
-    /// Returns the API server itself.
-    pub fn server(&self) -> &ApiServer {
-        &self.server
+    /// Returns the API server itself, if it is embedded.
+    pub fn server(&self) -> Option<&ApiServer> {
+        self.server.as_ref()
     }
 
-    /// Creates a namespace of its own for a test and returns its name.
-    pub async fn namespace(&self, prefix: &str) -> Result<String, kube::Error> {
-        static COUNT: AtomicU32 = AtomicU32::new(1);
-        let name = format!("{prefix}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
-        let namespace = Namespace { metadata, ..Namespace::default() };
-        Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await?;
-        Ok(name)
+    /// Returns an administrator's client that shows its requests to a function, which may change
+    /// them.
+    pub fn observed(
+        &self,
+        look: impl Fn(Request<Body>) -> Request<Body> + Clone + Send + Sync + 'static,
+    ) -> Client {
+        let client = self.client.clone();
+        let service = service_fn(move |request| {
+            let (client, request) = (client.clone(), look(request));
+            async move { client.send(request).await }
+        });
+        Client::new(service, &self.namespace)
     }
+
+    /// Creates another namespace for the test and returns its name.
+    ///
+    /// # Errors
+    ///
+    /// When the API refuses.
+    pub async fn namespace(&self, prefix: &str) -> Result<String, Error> {
+        create_namespace(&self.client, prefix).await
+    }
+
+    /// Creates the definitions that do not exist yet, and waits until all their kinds are served.
+    ///
+    /// # Errors
+    ///
+    /// When the API refuses one.
+    pub async fn define(&self, definitions: &[CustomResourceDefinition]) -> anyhow::Result<()> {
+        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        for definition in definitions {
+            match api.create(&PostParams::default(), definition).await {
+                Err(Error::Api(status)) if status.is_already_exists() => {}
+                other => _ = other?,
+            }
+        }
+        for name in definitions.iter().filter_map(|it| it.metadata.name.as_deref()) {
+            let served = await_condition(api.clone(), name, conditions::is_crd_established());
+            timeout(PATIENCE, served).await.with_context(|| format!("{name} is not served"))??;
+        }
+        Ok(())
+    }
+}
+
+/// Creates a namespace with a name that no other has. The test that runs stands in an annotation.
+async fn create_namespace(client: &Client, prefix: &str) -> Result<String, Error> {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let metadata = ObjectMeta {
+        generate_name: Some(format!("{prefix}-")),
+        annotations: Some([("tidegate.dev/test".to_owned(), test)].into()),
+        ..ObjectMeta::default()
+    };
+    let namespace = Namespace { metadata, ..Namespace::default() };
+    let created = Api::all(client.clone()).create(&PostParams::default(), &namespace).await?;
+    Ok(created.metadata.name.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-    use kube::runtime::wait::{await_condition, conditions};
+    use k8s_openapi::api::core::v1::Pod;
     use serde_json::json;
 
     #[tokio::test]
-    async fn workloads_become_ready_where_they_are_simulated() {
-        let cluster = cluster().with_workloads();
-        let namespace = cluster.namespace("test").await.unwrap();
-        let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), &namespace);
+    async fn workloads_become_ready() {
+        let cluster = cluster().await.unwrap().with_workloads();
+        let accounts: Api<ServiceAccount> = Api::default_namespaced(cluster.client.clone());
         let exists = |account: Option<&ServiceAccount>| account.is_some();
         await_condition(accounts, "default", exists).await.unwrap();
-        let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &namespace);
+        let pods: Api<Pod> = Api::default_namespaced(cluster.client.clone());
         let pod = json!({"metadata": {"name": "a"}, "spec": {
             "containers": [{"name": "a", "image": "a"}]}});
         let pod = serde_json::from_value(pod).unwrap();
