@@ -2,7 +2,7 @@
 
 #[path = "../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, clippy::panic, reason = "the library of the fuzz targets, of checks")]
-mod bodies;
+pub(crate) mod bodies;
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -6,6 +6,7 @@
 pub mod builds;
 pub mod choices;
 pub mod json6902;
+pub mod objects;
 pub mod strategic;
 pub mod tree;
 pub mod yaml;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::choices::Choices;
+use super::objects::Object;
 
 /// The directory to build.
 pub const ROOT: &str = "overlay";
@@ -15,21 +16,21 @@ pub fn files(choices: &mut Choices<'_>) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for (path, text) in FIXED {
         for dir in [ROOT, "base", "component"] {
-            files.insert(format!("{dir}/{path}"), (*text).to_owned());
+            files.insert(format!("{dir}/{path}"), text.to_owned());
         }
     }
-    let mut tree = Tree { choices, files };
-    tree.kustomization(ROOT, "Kustomization");
+    let mut tree = Tree { choices, files, known: Vec::new(), generated: Vec::new() };
     tree.kustomization("base", "Kustomization");
+    tree.kustomization(ROOT, "Kustomization");
     tree.kustomization("component", "Component");
-    if tree.choices.once_in(4) {
+    if tree.choices.once_in(12) {
         tree.break_something();
     }
     tree.files
 }
 
 /// Files that the fields of kustomizations name.
-const FIXED: [(&str, &str); 6] = [
+pub const FIXED: [(&str, &str); 6] = [
     ("a.env", "# comment\nA=1\nB = two words\nC=\n\nA_B=$(NAME)\n"),
     ("text.txt", "first\n  second: [x]\n"),
     (
@@ -53,117 +54,64 @@ const FIXED: [(&str, &str); 6] = [
     ),
 ];
 
-const NAMES: [&str; 4] = ["a", "b", "web", "a.b"];
-const NAMESPACES: [&str; 4] = ["", "x", "default", "y"];
-const KEYS: [&str; 5] = ["app", "example.com/tier", "a.b/c", "env", "1"];
-const KINDS: [&str; 12] = [
-    "ConfigMap",
-    "Deployment",
-    "Service",
-    "Secret",
-    "Thing",
-    "Namespace",
-    "ServiceAccount",
-    "RoleBinding",
-    "ClusterRole",
-    "StatefulSet",
-    "CronJob",
-    "Ingress",
-];
-/// Scalars as they can be written.
-const SCALARS: [&str; 24] = [
-    "a",
-    "1",
-    "\"1\"",
-    "'yes'",
-    "yes",
-    "on",
-    "~",
-    "null",
-    "''",
-    "0o17",
-    "017",
-    "1e3",
-    "0x1F",
-    "1.50",
-    ".inf",
-    "2024-01-02",
-    "$(NAME)",
-    "web",
-    "nginx:1.2@sha256:aa",
-    "\"a\\nb\"",
-    "!!str 1",
-    "|-\n    a\n    b\n",
-    "a=b&c",
-    "'# no'",
-];
-/// Steps and separators of paths to fields.
-const FIELD_PATHS: [&str; 18] = [
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.labels.app",
-    "metadata.annotations.[example.com/tier]",
-    "spec.text",
-    "spec.template.spec.containers.0.image",
-    "spec.template.spec.containers.[name=web].image",
-    "spec.template.spec.containers.*.env.[name=A].value",
-    "spec.items.-",
-    "spec.items.[name=n].v",
-    "spec.items.1",
-    "spec.list.[=a]",
-    "data.a",
-    "data.a\\.b",
-    "spec",
-    "spec.new.field",
-    "spec.items",
-    "",
-];
-
-/// Where JSON patches change something.
-const POINTERS: [&str; 10] = [
-    "/metadata/labels/app",
-    "/metadata/name",
-    "/metadata/annotations",
-    "/spec/text",
-    "/spec/items/-",
-    "/spec/items/0",
-    "/spec/template/spec/containers/0/image",
-    "/data/a",
-    "/data",
-    "/a~1b",
-];
+/// What labels and annotations are called.
+const KEYS: [&str; 5] = ["app", "example.com/tier", "a.b/c", "env", "x-1"];
 
 /// A tree in the making.
 struct Tree<'c, 'd> {
     choices: &'c mut Choices<'d>,
     files: BTreeMap<String, String>,
+    /// The objects that there are so far.
+    known: Vec<Object>,
+    /// The config maps and secrets that are generated.
+    generated: Vec<Object>,
 }
 
 impl Tree<'_, '_> {
-    fn name(&mut self) -> String {
-        self.choices.pick(&NAMES).to_owned()
+    /// Returns an object that is there; now and then one that need not be.
+    fn known(&mut self) -> Object {
+        match self.known.len() {
+            0 => Object::any(self.choices),
+            _ if self.choices.once_in(40) => Object::any(self.choices),
+            count => self.known[self.choices.below(count)].clone(),
+        }
     }
 
     /// Writes the kustomization of a directory, and the files that it names.
     fn kustomization(&mut self, dir: &str, kind: &str) {
         let mut fields = Map::new();
-        if kind == "Component" {
-            fields.insert("kind".into(), kind.into());
-            fields.insert("apiVersion".into(), "kustomize.config.k8s.io/v1alpha1".into());
-        }
-        let mut resources: Vec<Value> = Vec::new();
-        if dir == ROOT {
-            resources.push("../base".into());
-            if self.choices.below(2) == 1 {
-                fields.insert("components".into(), json!(["../component"]));
+        let mut resources = Vec::new();
+        match dir {
+            ROOT => {
+                resources.push("../base".to_owned());
+                if self.choices.below(2) == 1 {
+                    fields.insert("components".into(), json!(["../component"]));
+                }
             }
+            "component" => {
+                fields.insert("kind".into(), kind.into());
+                fields.insert("apiVersion".into(), "kustomize.config.k8s.io/v1alpha1".into());
+            }
+            _ => {}
         }
         for at in 0..=self.choices.below(3) {
-            let path = format!("r{at}.yaml");
-            let count = 1 + self.choices.below(3);
-            let objects: Vec<String> = (0..count).map(|_| self.object()).collect();
-            self.files.insert(format!("{dir}/{path}"), objects.join("---\n"));
-            resources.push(path.into());
+            let texts = self.choices.several(3, |choices| {
+                let object = Object::any(choices);
+                let text = object.text(choices);
+                (object, text)
+            });
+            let mut file = Vec::new();
+            for (object, text) in texts {
+                if !self.known.contains(&object) {
+                    self.known.push(object);
+                    file.push(text);
+                }
+            }
+            if !file.is_empty() {
+                let path = format!("r{at}.yaml");
+                self.files.insert(format!("{dir}/{path}"), file.join("---\n"));
+                resources.push(path);
+            }
         }
         fields.insert("resources".into(), resources.into());
         for _ in 0..self.choices.below(6) {
@@ -174,155 +122,98 @@ impl Tree<'_, '_> {
         self.files.insert(format!("{dir}/kustomization.yaml"), text);
     }
 
-    /// Returns an object as it could stand in a file.
-    fn object(&mut self) -> String {
-        let kind = self.choices.pick(&KINDS);
-        let mut text = self.head(kind);
-        let labels = self.choices.several(3, |choices| choices.pick(&KEYS));
-        if !labels.is_empty() {
-            text.push_str("  labels:\n");
-            for key in labels {
-                text = format!(
-                    "{text}    {key}: {}\n",
-                    self.choices.pick(&["a", "web", "\"1\"", "'yes'"])
-                );
+    /// Returns a field of a kustomization and what it holds.
+    fn field(&mut self, dir: &str) -> (&'static str, Value) {
+        match self.choices.below(26) {
+            0 => ("namePrefix", self.choices.pick(&["p-", "", "P_"]).into()),
+            1 => ("nameSuffix", self.choices.pick(&["-s", "", ".s"]).into()),
+            2 => ("namespace", self.choices.pick(&["x", "default", "new", ""]).into()),
+            3 => ("commonLabels", self.strings()),
+            4 => ("commonAnnotations", self.strings()),
+            5 => ("labels", json!([self.label()])),
+            6 => ("images", json!([self.image(), self.image()])),
+            7 => ("replicas", json!([self.replica()])),
+            8 | 9 => ("patches", json!([self.patch(dir), self.patch(dir)])),
+            10 => {
+                let object = self.known();
+                ("patchesStrategicMerge", json!([object.merge_patch(self.choices)]))
             }
-        }
-        if self.choices.once_in(6) {
-            let value = self.choices.pick(&["'true'", "''", "Disable", "disabled", "a"]);
-            let key = self.choices.pick(&[
-                "config.kubernetes.io/local-config",
-                "kustomize.config.k8s.io/needs-hash",
-                "example.com/tier",
-            ]);
-            text = format!("{text}  annotations: {{{key}: {value}}}\n");
-        }
-        text.push_str(&self.body(kind));
-        text
-    }
-
-    fn head(&mut self, kind: &str) -> String {
-        let version = match kind {
-            "Deployment" | "StatefulSet" => "apps/v1",
-            "Thing" => "example.com/v1",
-            "RoleBinding" | "ClusterRole" => "rbac.authorization.k8s.io/v1",
-            "CronJob" => "batch/v1",
-            "Ingress" => "networking.k8s.io/v1",
-            _ => "v1",
-        };
-        let name = self.name();
-        let mut text = format!("apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: {name}\n");
-        let namespace = self.choices.pick(&NAMESPACES);
-        if !namespace.is_empty() && !matches!(kind, "Namespace" | "ClusterRole") {
-            text = format!("{text}  namespace: {namespace}\n");
-        }
-        text
-    }
-
-    fn scalar(&mut self) -> &'static str {
-        self.choices.pick(&SCALARS)
-    }
-
-    fn body(&mut self, kind: &str) -> String {
-        let name = self.name();
-        match kind {
-            "ConfigMap" | "Secret" => {
-                let field = self.choices.pick(&["data", "stringData", "binaryData"]);
-                format!("{field}:\n  a: {}\n  a.b: {}\n", self.scalar(), self.scalar())
+            11 => {
+                let object = self.known();
+                let target = json!({ "version": "v1", "kind": object.kind, "name": object.name });
+                let patch = object.json_patch(self.choices);
+                ("patchesJson6902", json!([{ "target": target, "patch": patch }]))
             }
-            "Deployment" | "StatefulSet" => {
-                let pod = self.pod("      ");
-                format!(
-                    "spec:\n  replicas: {}\n  selector: {{matchLabels: {{app: web}}}}\n  template:\n    \
-                     metadata: {{labels: {{app: web}}}}\n    spec:\n{pod}",
-                    self.scalar()
-                )
+            12 | 13 => ("configMapGenerator", json!([self.generator("ConfigMap")])),
+            14 => ("secretGenerator", json!([self.generator("Secret")])),
+            15 => ("generatorOptions", self.generator_options()),
+            16 | 17 => ("replacements", json!([self.replacement(), self.replacement()])),
+            18 => ("vars", json!([self.var()])),
+            19 => {
+                let of = ["originAnnotations", "transformerAnnotations", "managedByLabel"];
+                ("buildMetadata", self.choices.several(2, |choices| choices.pick(&of)).into())
             }
-            "CronJob" => {
-                let pod = self.pod("          ");
-                format!("spec:\n  jobTemplate:\n    spec:\n      template:\n        spec:\n{pod}")
+            20 => ("sortOptions", self.sort_options()),
+            21 => ("configurations", json!(["config.yaml"])),
+            22 => ("crds", json!(["crd.json"])),
+            23 => ("openapi", json!({ "path": "schema.json" })),
+            24 => {
+                let mut config = self.generator("ConfigMap");
+                config["apiVersion"] = "builtin".into();
+                config["kind"] = "ConfigMapGenerator".into();
+                config["metadata"] = json!({ "name": "g" });
+                ("generators", json!([goyaml::to_string(&config)]))
             }
-            "Service" => format!(
-                "spec:\n  selector: {{app: {name}}}\n  ports: [{{port: 80}}, {{port: 443, protocol: TCP}}]\n"
-            ),
-            "RoleBinding" => format!(
-                "roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}\nsubjects:\n- \
-                 {{kind: ServiceAccount, name: {}, namespace: {}}}\n",
-                self.name(),
-                self.choices.pick(&["default", "x", "other"]),
-            ),
-            "ClusterRole" => "rules: []\n".to_owned(),
-            "Ingress" => format!(
-                "spec:\n  rules:\n  - host: example.com\n    http:\n      paths:\n      - path: /\n        \
-                 backend: {{service: {{name: {name}}}}}\n"
-            ),
-            "Thing" => format!(
-                "spec:\n  text: {}\n  image: nginx:1\n  configRef: {{name: {name}}}\n  list: [a, b]\n  items:\n  - \
-                 {{name: n, v: 1}}\n  - name: m\n    v: {}\n",
-                self.scalar(),
-                self.scalar(),
-            ),
-            _ => String::new(),
+            _ => ("transformers", json!([self.plugin(dir), self.plugin(dir)])),
         }
-    }
-
-    fn pod(&mut self, indent: &str) -> String {
-        let mut text = format!("{indent}containers:\n");
-        for at in 0..=self.choices.below(2) {
-            let name = if at == 0 { "web".to_owned() } else { self.name() };
-            let image =
-                self.choices.pick(&["nginx:1", "repo/web", "nginx@sha256:aa", "host:80/a:b"]);
-            text = format!("{text}{indent}- name: {name}\n{indent}  image: {image}\n");
-            if self.choices.below(2) == 1 {
-                let (value, map) = (self.scalar().trim_start_matches("|-\n"), self.name());
-                text = format!(
-                    "{text}{indent}  env:\n{indent}  - {{name: A, value: \"{}\"}}\n{indent}  - {{name: B, \
-                     valueFrom: {{configMapKeyRef: {{name: {map}, key: a}}}}}}\n",
-                    value.replace(['"', '\\', '\n'], ""),
-                );
-            }
-        }
-        if self.choices.below(2) == 1 {
-            text = format!(
-                "{text}{indent}volumes:\n{indent}- {{name: v, configMap: {{name: {}}}}}\n{indent}- {{name: w, \
-                 secret: {{secretName: {}}}}}\n",
-                self.name(),
-                self.name(),
-            );
-        }
-        text
     }
 
     fn strings(&mut self) -> Value {
         let entries = self.choices.several(3, |choices| {
-            let value = choices.pick(&["web", "1", "true", "", "x y", "$(NAME)"]);
+            let value = choices.pick(&["web", "1", "true", "", "x", "a.b_c"]);
             (choices.pick(&KEYS).to_owned(), Value::from(value))
         });
         Value::Object(entries.into_iter().collect())
     }
 
+    fn label(&mut self) -> Value {
+        let mut label = json!({ "pairs": self.strings() });
+        for field in ["includeSelectors", "includeTemplates"] {
+            if self.choices.once_in(3) {
+                label[field] = true.into();
+            }
+        }
+        if self.choices.once_in(4) {
+            label["fields"] = json!([{ "path": "spec/labels", "create": true, "kind": "Thing" }]);
+        }
+        label
+    }
+
+    /// Selects an object that is there, and perhaps others.
     fn selector(&mut self) -> Value {
-        let mut fields = Map::new();
-        let kind = self.choices.pick(&KINDS);
-        fields.insert("kind".into(), kind.into());
-        for _ in 0..self.choices.below(3) {
+        let object = self.known();
+        let mut fields = json!({ "kind": object.kind });
+        if self.choices.below(2) == 1 {
+            fields["name"] = object.name.into();
+        }
+        if self.choices.once_in(4) && !object.namespace.is_empty() {
+            fields["namespace"] = object.namespace.into();
+        }
+        if self.choices.once_in(4) {
             let (field, values): (_, &[&str]) = match self.choices.below(6) {
-                0 => ("name", &["a", "b", "web", "a|b", ".*", "[", "w.b"]),
+                0 => ("name", &["a|b", ".*", "w.b", "^a$", "["]),
                 1 => ("namespace", &["x", "default", "y|x"]),
-                2 => ("labelSelector", &["app=web", "app in (a,web)", "!env", "app!=a,env", "=="]),
+                2 => ("labelSelector", &["app=web", "app in (a,web)", "!env", "app!=a,app", "=="]),
                 3 => ("annotationSelector", &["example.com/tier=a", "example.com/tier"]),
                 4 => ("group", &["apps", "example.com", ""]),
                 _ => ("version", &["v1", "v2"]),
             };
-            fields.insert(field.into(), self.choices.pick(values).into());
+            fields[field] = self.choices.pick(values).into();
         }
-        if self.choices.once_in(5) {
-            fields.remove("kind");
-        }
-        fields.into()
+        fields
     }
 
-    fn options(&mut self) -> Value {
+    fn generator_options(&mut self) -> Value {
         let mut options = json!({});
         for name in ["disableNameSuffixHash", "immutable"] {
             if self.choices.once_in(3) {
@@ -336,89 +227,51 @@ impl Tree<'_, '_> {
         options
     }
 
-    fn generator(&mut self) -> Value {
-        let mut fields = json!({ "name": self.name() });
-        let behavior = self.choices.pick(&["", "create", "merge", "replace"]);
-        if !behavior.is_empty() {
-            fields["behavior"] = behavior.into();
+    fn generator(&mut self, kind: &'static str) -> Value {
+        let before: Vec<_> =
+            self.generated.iter().filter(|object| object.kind == kind).cloned().collect();
+        let mut fields = json!({});
+        let object = if !before.is_empty() && self.choices.below(2) == 1 {
+            fields["behavior"] = self.choices.pick(&["merge", "replace"]).into();
+            before[self.choices.below(before.len())].clone()
+        } else {
+            if self.choices.once_in(8) {
+                fields["behavior"] = self.choices.pick(&["create", "merge", "other"]).into();
+            }
+            let own = Object { kind, ..Object::any(self.choices) };
+            self.generated.push(own.clone());
+            own
+        };
+        fields["name"] = object.name.into();
+        if !object.namespace.is_empty() {
+            fields["namespace"] = object.namespace.into();
         }
-        let namespace = self.choices.pick(&NAMESPACES);
-        if !namespace.is_empty() {
-            fields["namespace"] = namespace.into();
-        }
-        let literals = self.choices.several(3, |choices| {
-            choices.pick(&["a=1", "b='x y'", "c=\"q\"", "a.b=", "d=a=b", "e=two\nlines"])
-        });
-        fields["literals"] = literals.into();
-        let files =
-            self.choices.several(2, |choices| choices.pick(&["text.txt", "key=text.txt", "a.env"]));
-        fields["files"] = files.into();
-        if self.choices.once_in(3) {
+        let mut some = |most, of: &[&'static str]| {
+            let mut some = self.choices.several(most, |choices| choices.pick(of));
+            some.sort_unstable();
+            some.dedup();
+            Value::from(some)
+        };
+        let literals = ["a=1", "b='x y'", "c=\"q\"", "a.b=", "d=a=b", "e=two\nlines"];
+        fields["literals"] = some(3, &literals);
+        fields["files"] = some(2, &["text.txt", "key=text.txt", "a.env"]);
+        if self.choices.once_in(4) {
             fields["envs"] = json!(["a.env"]);
         }
         if self.choices.once_in(3) {
-            fields["options"] = self.options();
+            fields["options"] = self.generator_options();
         }
         fields
     }
 
-    /// Writes a strategic merge patch.
-    fn merge_patch(&mut self) -> String {
-        let kind = self.choices.pick(&KINDS);
-        let mut text = self.head(kind);
-        if self.choices.once_in(10) {
-            return format!(
-                "{text}$patch: {}\n",
-                self.choices.pick(&["delete", "replace", "merge", "x"])
-            );
-        }
-        if self.choices.below(2) == 1 {
-            text = format!(
-                "{text}  labels: {{app: {}}}\n",
-                self.choices.pick(&["null", "z", "\"1\""])
-            );
-        }
-        if self.choices.below(2) == 1 {
-            return text + &self.body(kind);
-        }
-        text.push_str(self.choices.pick(&[
-            "",
-            "data: {a: null, c: d}\n",
-            "data: {$patch: replace, c: d}\n",
-            "spec: {text: null, new: {a: {b: null}}}\n",
-            "spec: {items: [{name: n, v: 2}, {name: o, v: 3}]}\n",
-            "spec: {template: {spec: {containers: [{name: web, $patch: delete}]}}}\n",
-            "spec: {template: {spec: {containers: [{name: web, env: [{name: A, value: n}]}, {name: new}]}}}\n",
-            "spec: {template: {spec: {containers: [{$patch: replace}, {name: new, image: nginx}]}}}\n",
-            "spec: {ports: [{port: 80, protocol: UDP}, {port: 443, $patch: delete}]}\n",
-            "spec: {template: {spec: {volumes: null, nodeSelector: {a: b}}}}\n",
-            "spec: null\n",
-        ]));
-        text
-    }
-
-    fn json_patch(&mut self) -> String {
-        let operation = |choices: &mut Choices<'_>| {
-            let op = choices.pick(&["add", "replace", "remove", "test", "copy", "move"]);
-            let value = match choices.below(5) {
-                0 => json!("new"),
-                1 => json!(1),
-                2 => json!({ "a": "b" }),
-                3 => json!(["a", null]),
-                _ => json!(true),
-            };
-            json!({ "op": op, "path": choices.pick(&POINTERS), "from": choices.pick(&POINTERS), "value": value })
-        };
-        let operations = Value::Array(self.choices.several(3, operation));
-        match self.choices.below(2) {
-            0 => operations.to_string(),
-            _ => goyaml::to_string(&operations),
-        }
-    }
-
     fn patch(&mut self, dir: &str) -> Value {
         let is_json = self.choices.below(2) == 1;
-        let text = if is_json { self.json_patch() } else { self.merge_patch() };
+        let object = self.known();
+        let text = if is_json {
+            object.json_patch(self.choices)
+        } else {
+            object.merge_patch(self.choices)
+        };
         let mut fields = json!({});
         if self.choices.below(2) == 1 {
             let path = format!("p{}.yaml", self.files.len());
@@ -428,7 +281,11 @@ impl Tree<'_, '_> {
             fields["patch"] = text.into();
         }
         if is_json || self.choices.below(2) == 1 {
-            fields["target"] = self.selector();
+            let mut target = json!({ "kind": object.kind });
+            if self.choices.below(2) == 1 {
+                target["name"] = object.name.into();
+            }
+            fields["target"] = if self.choices.once_in(6) { self.selector() } else { target };
         }
         if self.choices.once_in(4) {
             fields["options"] = json!({ "allowNameChange": true, "allowKindChange": true });
@@ -441,95 +298,86 @@ impl Tree<'_, '_> {
         if self.choices.below(2) == 1 {
             options["create"] = true.into();
         }
-        if self.choices.once_in(3) {
+        if self.choices.once_in(4) {
             options["delimiter"] = self.choices.pick(&[":", "/", ".", "-"]).into();
-            let index = self.choices.below(5);
-            options["index"] = (i64::try_from(index).unwrap_or_default() - 1).into();
+            options["index"] = self.choices.below(3).into();
         }
         options
     }
 
     fn replacement(&mut self) -> Value {
-        if self.choices.once_in(8) {
+        if self.choices.once_in(12) {
             return json!({ "path": "replacement.yaml" });
         }
-        let mut source = self.selector();
-        if let Value::Object(fields) = &mut source {
-            fields.retain(|name, _| !name.ends_with("Selector"));
+        let object = self.known();
+        let mut source = json!({ "kind": object.kind, "name": object.name });
+        source["fieldPath"] = object.field_path(self.choices).into();
+        if !object.namespace.is_empty() {
+            source["namespace"] = object.namespace.into();
         }
-        source["fieldPath"] = self.choices.pick(&FIELD_PATHS).into();
-        if self.choices.once_in(4) {
+        if self.choices.once_in(8) {
             source["options"] = self.field_options();
         }
-        let target = |tree: &mut Self| {
-            let paths = tree.choices.several(2, |choices| choices.pick(&FIELD_PATHS));
-            let mut target = json!({ "select": tree.selector(), "fieldPaths": paths });
-            if tree.choices.once_in(3) {
-                target["reject"] = json!([tree.selector()]);
-            }
-            if tree.choices.below(2) == 1 {
-                target["options"] = tree.field_options();
-            }
-            target
-        };
         let count = 1 + self.choices.below(2);
-        let targets: Vec<Value> = (0..count).map(|_| target(self)).collect();
+        let targets: Vec<Value> = (0..count).map(|_| self.replacement_target()).collect();
         json!({ "source": source, "targets": targets })
     }
 
-    fn plugin(&mut self, dir: &str) -> String {
-        let specs =
-            json!([{ "path": "spec/new/field", "create": true }, { "path": "metadata/labels" }]);
-        let (kind, mut fields) = match self.choices.below(11) {
-            0 => (
-                "AnnotationsTransformer",
-                json!({ "annotations": self.strings(), "fieldSpecs": [{ "path": "metadata/annotations", "create": true }] }),
-            ),
-            1 => ("LabelTransformer", json!({ "labels": self.strings(), "fieldSpecs": specs })),
-            2 => (
-                "PrefixTransformer",
-                json!({ "prefix": "t-", "fieldSpecs": [{ "path": "metadata/name" }] }),
-            ),
-            3 => (
-                "SuffixTransformer",
-                json!({ "suffix": "-t", "fieldSpecs": [{ "path": "metadata/name" }] }),
-            ),
-            4 => (
-                "NamespaceTransformer",
-                json!({ "unsetOnly": self.choices.below(2) == 1, "setRoleBindingSubjects": self.choices.pick(&["allServiceAccounts", "defaultOnly", "none"]), "fieldSpecs": [{ "path": "metadata/namespace", "create": true }] }),
-            ),
-            5 => (
-                "ImageTagTransformer",
-                json!({ "imageTag": self.image(), "fieldSpecs": [{ "path": "spec/template/spec/containers[]/image" }] }),
-            ),
-            6 => ("PatchTransformer", self.patch(dir)),
-            7 => (
-                "ReplicaCountTransformer",
-                json!({ "replica": self.replica(), "fieldSpecs": [{ "path": "spec/replicas", "create": true, "kind": "Deployment" }] }),
-            ),
-            8 => ("ReplacementTransformer", json!({ "replacements": [self.replacement()] })),
-            9 => ("HashTransformer", json!({})),
-            _ => (
-                "ValueAddTransformer",
-                json!({ "value": "v", "targets": [{ "fieldPath": "spec/text", "selector": { "kind": "Thing" }, "filePathPosition": 1 }] }),
-            ),
+    fn replacement_target(&mut self) -> Value {
+        let object = self.known();
+        let count = 1 + self.choices.below(2);
+        let paths: Vec<_> = (0..count).map(|_| object.field_path(self.choices)).collect();
+        let select = if self.choices.once_in(4) {
+            self.selector()
+        } else {
+            json!({ "kind": object.kind, "name": object.name })
         };
-        fields["apiVersion"] = "builtin".into();
-        fields["kind"] = kind.into();
-        fields["metadata"] = json!({ "name": self.name(), "namespace": "ns" });
-        goyaml::to_string(&fields)
+        let mut target = json!({ "select": select, "fieldPaths": paths });
+        if self.choices.once_in(4) {
+            target["reject"] = json!([self.selector()]);
+        }
+        if self.choices.below(3) > 0 {
+            target["options"] = self.field_options();
+        }
+        target
+    }
+
+    fn var(&mut self) -> Value {
+        let object = self.known();
+        json!({
+            "name": "NAME",
+            "objref": {
+                "apiVersion": object.version(),
+                "kind": object.kind,
+                "name": object.name,
+                "namespace": object.namespace,
+            },
+            "fieldref": { "fieldPath": object.field_path(self.choices) },
+        })
+    }
+
+    fn sort_options(&mut self) -> Value {
+        match self.choices.below(3) {
+            0 => json!({ "order": "legacy" }),
+            1 => json!({ "order": "fifo" }),
+            _ => {
+                let lists =
+                    json!({ "orderFirst": ["Thing"], "orderLast": ["ConfigMap", "Namespace"] });
+                json!({ "order": "legacy", "legacySortOptions": lists })
+            }
+        }
     }
 
     fn image(&mut self) -> Value {
-        let mut image =
-            json!({ "name": self.choices.pick(&["nginx", "repo/web", "host:80/a", "", "a"]) });
+        let names = ["nginx", "repo/web", "host:80/a", "a", ""];
+        let mut image = json!({ "name": self.choices.pick(&names) });
         for (field, values) in [
             ("newName", ["new", "host:5000/new", ""]),
             ("newTag", ["2", "v1.0", ""]),
             ("digest", ["sha256:bb", "", "x"]),
             ("tagSuffix", ["-s", "", "_"]),
         ] {
-            if self.choices.once_in(2) {
+            if self.choices.once_in(3) {
                 image[field] = self.choices.pick(&values).into();
             }
         }
@@ -537,70 +385,56 @@ impl Tree<'_, '_> {
     }
 
     fn replica(&mut self) -> Value {
-        json!({ "name": self.name(), "count": self.choices.below(4) })
+        let scaled: Vec<_> =
+            self.known.iter().filter(|object| object.version() == "apps/v1").collect();
+        let name = match scaled.len() {
+            0 => "a",
+            count => scaled[self.choices.below(count)].name,
+        };
+        json!({ "name": name, "count": self.choices.below(4) })
     }
 
-    /// Returns a field of a kustomization and what it holds.
-    fn field(&mut self, dir: &str) -> (&'static str, Value) {
-        match self.choices.below(27) {
-            0 => ("namePrefix", self.choices.pick(&["p-", "", "P_"]).into()),
-            1 => ("nameSuffix", self.choices.pick(&["-s", "", ".s"]).into()),
-            2 => ("namespace", self.choices.pick(&["x", "default", "new", ""]).into()),
-            3 => ("commonLabels", self.strings()),
-            4 => ("commonAnnotations", self.strings()),
-            5 => {
-                let label = json!({ "pairs": self.strings(), "includeSelectors": self.choices.below(2) == 1, "includeTemplates": self.choices.below(2) == 1 });
-                ("labels", json!([label]))
+    /// Returns an object that configures a builtin transformer.
+    fn plugin(&mut self, dir: &str) -> String {
+        let at = |path: &str| json!([{ "path": path, "create": true }]);
+        let (kind, mut fields) = match self.choices.below(11) {
+            0 => ("AnnotationsTransformer", json!({ "annotations": self.strings() })),
+            1 => ("LabelTransformer", json!({ "labels": self.strings() })),
+            2 => ("PrefixTransformer", json!({ "prefix": "t-" })),
+            3 => ("SuffixTransformer", json!({ "suffix": "-t" })),
+            4 => {
+                let subjects =
+                    self.choices.pick(&["allServiceAccounts", "defaultOnly", "none", "other"]);
+                let unset = self.choices.below(2) == 1;
+                let fields = json!({ "unsetOnly": unset, "setRoleBindingSubjects": subjects });
+                ("NamespaceTransformer", fields)
             }
-            6 => ("images", json!([self.image(), self.image()])),
-            7 => ("replicas", json!([self.replica()])),
-            8 | 9 => ("patches", json!([self.patch(dir), self.patch(dir)])),
-            10 => ("patchesStrategicMerge", json!([self.merge_patch()])),
-            11 => (
-                "patchesJson6902",
-                json!([{ "target": self.selector(), "patch": self.json_patch() }]),
-            ),
-            12 | 13 => ("configMapGenerator", json!([self.generator()])),
-            14 => ("secretGenerator", json!([self.generator()])),
-            15 => ("generatorOptions", self.options()),
-            16 | 17 => ("replacements", json!([self.replacement(), self.replacement()])),
-            18 => {
-                let path = self.choices.pick(&FIELD_PATHS);
-                let var = json!({ "name": "NAME", "objref": { "kind": "ConfigMap", "name": self.name(), "apiVersion": "v1" }, "fieldref": { "fieldPath": path } });
-                ("vars", json!([var]))
+            5 => ("ImageTagTransformer", json!({ "imageTag": self.image() })),
+            6 => ("PatchTransformer", self.patch(dir)),
+            7 => ("ReplicaCountTransformer", json!({ "replica": self.replica() })),
+            8 => ("ReplacementTransformer", json!({ "replacements": [self.replacement()] })),
+            9 => ("HashTransformer", json!({})),
+            _ => {
+                let target = json!({ "fieldPath": "spec/text", "selector": { "kind": "Thing" } });
+                ("ValueAddTransformer", json!({ "value": "v", "targets": [target] }))
             }
-            19 => (
-                "buildMetadata",
-                json!(self.choices.several(3, |choices| choices.pick(&[
-                    "originAnnotations",
-                    "transformerAnnotations",
-                    "managedByLabel"
-                ]))),
-            ),
-            20 => (
-                "sortOptions",
-                match self.choices.below(3) {
-                    0 => json!({ "order": "legacy" }),
-                    1 => json!({ "order": "fifo" }),
-                    _ => {
-                        json!({ "order": "legacy", "legacySortOptions": { "orderFirst": ["Thing"], "orderLast": ["ConfigMap", "Namespace"] } })
-                    }
-                },
-            ),
-            21 => ("configurations", json!(["config.yaml"])),
-            22 => ("crds", json!(["crd.json"])),
-            23 => ("openapi", json!({ "path": "schema.json" })),
-            24 => ("validators", json!([self.plugin(dir)])),
-            25 => {
-                let mut config = self.generator();
-                config["apiVersion"] = "builtin".into();
-                config["kind"] =
-                    self.choices.pick(&["ConfigMapGenerator", "SecretGenerator"]).into();
-                config["metadata"] = json!({ "name": "g" });
-                ("generators", json!([goyaml::to_string(&config)]))
-            }
-            _ => ("transformers", json!([self.plugin(dir), self.plugin(dir)])),
+        };
+        let path = match kind {
+            "AnnotationsTransformer" => Some("metadata/annotations"),
+            "LabelTransformer" => Some(self.choices.pick(&["metadata/labels", "spec/new/labels"])),
+            "PrefixTransformer" | "SuffixTransformer" => Some("metadata/name"),
+            "NamespaceTransformer" => Some("metadata/namespace"),
+            "ImageTagTransformer" => Some("spec/template/spec/containers[]/image"),
+            "ReplicaCountTransformer" => Some("spec/replicas"),
+            _ => None,
+        };
+        if let Some(path) = path {
+            fields["fieldSpecs"] = at(path);
         }
+        fields["apiVersion"] = "builtin".into();
+        fields["kind"] = kind.into();
+        fields["metadata"] = json!({ "name": "plugin", "namespace": "ns" });
+        goyaml::to_string(&fields)
     }
 
     /// Puts something where it does not belong, or takes something away.
