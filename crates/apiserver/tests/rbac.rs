@@ -51,10 +51,10 @@ fn rule(verbs: &[&str], group: &str, resources: &[&str]) -> Value {
 impl Cluster {
     /// Gives Jane rules in the default namespace.
     async fn give(&self, name: &str, rules: &Value) {
-        let roles: Api<Role> = Api::default_namespaced(self.admin.clone());
-        create(&roles, json!({"metadata": {"name": name}, "rules": rules})).await;
-        let bindings: Api<RoleBinding> = Api::default_namespaced(self.admin.clone());
-        create(&bindings, binding(name, "Role", name, "jane")).await;
+        let api: Api<Role> = Api::default_namespaced(self.admin.clone());
+        create(&api, json!({"metadata": {"name": name}, "rules": rules})).await;
+        let api: Api<RoleBinding> = Api::default_namespaced(self.admin.clone());
+        create(&api, binding(name, "Role", name, "jane")).await;
     }
 }
 
@@ -114,8 +114,8 @@ async fn creating_by_an_apply_is_creating() {
 async fn nobody_gives_what_they_do_not_have() {
     let cluster = cluster();
     let writes = ["create", "update", "patch"];
-    let rules = json!([rule(&writes, "rbac.authorization.k8s.io", &["roles", "rolebindings"])]);
-    cluster.give("writer", &rules).await;
+    let own = json!([rule(&writes, "rbac.authorization.k8s.io", &["roles", "rolebindings"])]);
+    cluster.give("writer", &own).await;
     let roles: Api<Role> = Api::default_namespaced(cluster.jane.clone());
     let params = PostParams::default();
     let role = |rules: Value| object(json!({"metadata": {"name": "new"}, "rules": rules}));
@@ -127,7 +127,7 @@ async fn nobody_gives_what_they_do_not_have() {
          \"system:authenticated\"]) is attempting to grant RBAC permissions not currently held:\n\
          {APIGroups:[\"\"], Resources:[\"secrets\"], Verbs:[\"get\" \"list\"]}"
     );
-    roles.create(&params, &role(rules)).await.unwrap();
+    roles.create(&params, &role(own)).await.unwrap();
     let everything = json!({"rules": [rule(&["*"], "*", &["*"])]});
     let patch = Patch::Merge(&everything);
     assert_eq!(refusal(roles.patch("new", &PatchParams::default(), &patch).await).code, 403);
@@ -273,13 +273,13 @@ async fn acts_as_somebody_else_only_with_permission() {
          \"default\""
     );
     let roles: Api<ClusterRole> = Api::all(cluster.admin.clone());
-    let rules = json!([{
+    let allowed = json!([{
         "verbs": ["impersonate"],
         "apiGroups": [""],
         "resources": ["users"],
         "resourceNames": ["jane"],
     }]);
-    create(&roles, json!({"metadata": {"name": "impersonator"}, "rules": rules})).await;
+    create(&roles, json!({"metadata": {"name": "impersonator"}, "rules": allowed})).await;
     let bindings: Api<ClusterRoleBinding> = Api::all(cluster.admin.clone());
     let proxy = "system:serviceaccount:default:proxy";
     create(&bindings, binding("impersonator", "ClusterRole", "impersonator", proxy)).await;
