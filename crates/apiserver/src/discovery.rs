@@ -45,6 +45,10 @@ pub(crate) fn answer(
         },
         ["api", version] => resources(registry, "", version),
         ["apis", group, version] => resources(registry, group, version),
+        ["openapi", "v2"] if !accepts_json(accept) => {
+            Err(ApiError::not_acceptable("application/json"))
+        }
+        ["openapi", "v2"] => ok(&openapi::v2::all(registry)),
         ["openapi", "v3"] => ok(&openapi::index(registry)),
         ["openapi", "v3", "api", version] => {
             ok(&openapi::document(registry, "", version).ok_or_else(ApiError::no_such_path)?)
@@ -52,7 +56,9 @@ pub(crate) fn answer(
         ["openapi", "v3", "apis", group, version] => {
             ok(&openapi::document(registry, group, version).ok_or_else(ApiError::no_such_path)?)
         }
-        [] => ok(&json!({"paths": ["/api", "/apis", "/healthz", "/openapi/v3", "/version"]})),
+        [] => ok(
+            &json!({"paths": ["/api", "/apis", "/healthz", "/openapi/v2", "/openapi/v3", "/version"]}),
+        ),
         _ => Err(ApiError::no_such_path()),
     }
 }
@@ -69,6 +75,13 @@ fn version() -> Value {
         "compiler": "rustc",
         "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
     })
+}
+
+fn accepts_json(accept: &str) -> bool {
+    let media = |range: &str| range.split(';').next().unwrap_or_default().trim().to_owned();
+    let is_json =
+        |media: String| matches!(media.as_str(), "" | "*/*" | "application/*" | "application/json");
+    accept.split(',').map(media).any(is_json)
 }
 
 fn wants_aggregated(accept: &str) -> bool {

@@ -1,10 +1,14 @@
-//! OpenAPI v3 documents, as kubectl reads them for `explain` and to learn of field validation.
+//! OpenAPI documents, as kubectl reads them for `explain` and to learn of field validation.
 
 pub(crate) mod builtin;
+pub(crate) mod v2;
 
 use serde_json::{Map, Value, json};
 
 use crate::registry::{Registry, Resource};
+
+/// Version of the API that documents show.
+const VERSION: &str = "1.36";
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
@@ -53,14 +57,14 @@ pub(crate) fn document(registry: &Registry, group: &str, version: &str) -> Optio
                 name
             }
         };
-        if let Some(Value::Object(schema)) = schemas.get_mut(&name) {
+        if let (true, Some(Value::Object(schema))) = (resource.custom, schemas.get_mut(&name)) {
             schema.insert("x-kubernetes-group-version-kind".into(), json!([kind]));
         }
         add_paths(&mut paths, resource, version, &kind, &name);
     }
     Some(json!({
         "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": "v1.36.0"},
+        "info": {"title": "Kubernetes", "version": VERSION},
         "paths": paths,
         "components": {"schemas": schemas},
     }))
@@ -75,16 +79,32 @@ fn custom_schema(resource: &Resource, version: &str) -> Value {
     if !schema["properties"].is_object() {
         schema["properties"] = json!({});
     }
+    spell_out(&mut schema);
     let described = |text: &str| json!({"type": "string", "description": text});
-    schema["properties"]["apiVersion"] =
-        described("APIVersion defines the versioned schema of this representation of an object.");
-    schema["properties"]["kind"] =
-        described("Kind is a string value representing the REST resource this object represents.");
+    schema["properties"]["apiVersion"] = described(builtin::API_VERSION);
+    schema["properties"]["kind"] = described(builtin::KIND);
     schema["properties"]["metadata"] = json!({
-        "description": "Standard object's metadata.",
+        "description": builtin::METADATA,
         "allOf": [{"$ref": format!("#/components/schemas/{META}")}],
     });
     schema
+}
+
+/// Says in the words of OpenAPI what a schema says in those of Kubernetes.
+fn spell_out(schema: &mut Value) {
+    let Value::Object(map) = schema else { return };
+    if map.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
+        map.entry("anyOf").or_insert_with(|| json!([{"type": "integer"}, {"type": "string"}]));
+    }
+    for keyword in ["items", "additionalProperties"] {
+        if let Some(below) = map.get_mut(keyword) {
+            spell_out(below);
+        }
+    }
+    for (_, below) in map.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+    {
+        spell_out(below);
+    }
 }
 
 fn add_paths(
@@ -104,6 +124,7 @@ fn add_paths(
     let content = json!({
         "application/json": {"schema": {"$ref": format!("#/components/schemas/{schema}")}},
     });
+    let parameter = |name: &str, kind: &str| json!({"name": name, "in": "query", "schema": {"type": kind, "uniqueItems": true}});
     let operation = |action: &str, writes: bool| {
         let mut operation = json!({
             "x-kubernetes-action": action,
@@ -111,16 +132,14 @@ fn add_paths(
             "responses": {"200": {"description": "OK", "content": content}},
         });
         if writes {
-            operation["parameters"] = ["dryRun", "fieldManager", "fieldValidation"]
+            let mut parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"]
                 .iter()
-                .map(|name| {
-                    json!({
-                        "name": name,
-                        "in": "query",
-                        "schema": {"type": "string", "uniqueItems": true},
-                    })
-                })
+                .map(|name| parameter(name, "string"))
                 .collect();
+            if action == "patch" {
+                parameters.push(parameter("force", "boolean"));
+            }
+            operation["parameters"] = parameters.into();
         }
         operation
     };

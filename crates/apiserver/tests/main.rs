@@ -10,6 +10,7 @@ mod crud;
 mod delete;
 mod kubectl;
 mod lists;
+mod openapi;
 mod patch;
 mod rbac;
 mod schema;

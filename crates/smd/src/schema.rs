@@ -1,6 +1,7 @@
 //! The shape of a kind's objects: from the schema of a CustomResourceDefinition, or built in.
 
 mod builtin;
+mod document;
 mod node;
 mod openapi;
 mod structural;
@@ -13,7 +14,7 @@ use crate::validate::FieldError;
 
 #[cfg(test)]
 pub(crate) use builtin::definition;
-pub use builtin::{ORIGIN, kinds};
+pub use builtin::{ORIGIN, document, kinds};
 pub(crate) use node::{
     Atom, Checks, Kind, Link, List, ListType, MapType, Node, Scalar, Target, Type, Values,
 };

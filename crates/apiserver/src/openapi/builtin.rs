@@ -1,20 +1,27 @@
-//! Schemas of the built-in kinds, from the types of `k8s-openapi`.
+//! Schemas of the built-in kinds: their types from the table in the crate `smd`, and words about
+//! them from `data/descriptions.txt`.
+//!
+//! A line of the file holds the name of a definition and a JSON object, which says of each field
+//! its description, or a list of its description, the values it can have and those that its elements
+//! can have; the field without a name is the definition itself.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use k8s_openapi::api::{
-    admissionregistration::v1 as admission, apps::v1 as apps, authentication::v1 as authentication,
-    authorization::v1 as authorization, autoscaling::v2 as autoscaling, batch::v1 as batch,
-    certificates::v1 as certificates, coordination::v1 as coordination, core::v1 as core,
-    discovery::v1 as discovery, events::v1 as events, flowcontrol::v1 as flowcontrol,
-    networking::v1 as networking, node::v1 as node, policy::v1 as policy, rbac::v1 as rbac,
-    scheduling::v1 as scheduling, storage::v1 as storage,
-};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
-use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistration;
-use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value};
+
+pub(super) const API_VERSION: &str = "\
+APIVersion defines the versioned schema of this representation of an object. Servers should convert \
+recognized schemas to the latest internal value, and may reject unrecognized values. More info: \
+https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources";
+pub(super) const KIND: &str = "\
+Kind is a string value representing the REST resource this object represents. Servers may infer \
+this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: \
+https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
+
+pub(super) const METADATA: &str = "\
+Standard object's metadata. More info: \
+https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
 
 /// Definitions by name, and the name of each kind's.
 #[derive(Debug, Default)]
@@ -30,78 +37,72 @@ pub(crate) fn definitions(group: &str, version: &str) -> Arc<Definitions> {
     static CACHE: LazyLock<Cache> = LazyLock::new(Mutex::default);
     let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
     let key = (group.to_owned(), version.to_owned());
-    cache.entry(key).or_insert_with(|| Arc::new(generate(group, version))).clone()
+    cache.entry(key).or_insert_with(|| Arc::new(describe(group, version))).clone()
 }
 
-macro_rules! kinds {
-    ($generator:expr, $kinds:expr, $($module:ident: $($kind:ident)*;)*) => {
-        |module: &str| match module {
-            $(stringify!($module) => {
-                $({
-                    let schema = $generator.subschema_for::<$module::$kind>();
-                    if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
-                        let name = name.rsplit('/').next().unwrap_or(name);
-                        $kinds.insert(stringify!($kind).to_owned(), name.to_owned());
-                    }
-                })*
-            })*
-            _ => {}
+fn describe(group: &str, version: &str) -> Definitions {
+    let (mut schemas, kinds) = smd::schema::document(group, version);
+    for (name, schema) in &mut schemas {
+        let is_kind = schema["properties"]["metadata"].is_object();
+        let words = words().get(name.as_str()).and_then(|words| serde_json::from_str(words).ok());
+        let words: Map<String, Value> = words.unwrap_or_default();
+        if let Some(said) = words.get("") {
+            say(schema, said);
         }
-    };
+        for (field, schema) in
+            schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            match words.get(field) {
+                Some(said) => say(schema, said),
+                None if is_kind && field == "apiVersion" => say(schema, &API_VERSION.into()),
+                None if is_kind && field == "kind" => say(schema, &KIND.into()),
+                None => {}
+            }
+        }
+    }
+    Definitions { schemas, kinds }
 }
 
-fn generate(group: &str, version: &str) -> Definitions {
-    let mut generator = SchemaGenerator::new(SchemaSettings::openapi3());
-    let mut kinds = HashMap::new();
-    let module = match (group, version) {
-        ("", "v1") => "core",
-        ("apps", "v1") => "apps",
-        ("batch", "v1") => "batch",
-        ("autoscaling", "v2") => "autoscaling",
-        ("policy", "v1") => "policy",
-        ("networking.k8s.io", "v1") => "networking",
-        ("rbac.authorization.k8s.io", "v1") => "rbac",
-        ("storage.k8s.io", "v1") => "storage",
-        ("admissionregistration.k8s.io", "v1") => "admission",
-        ("coordination.k8s.io", "v1") => "coordination",
-        ("discovery.k8s.io", "v1") => "discovery",
-        ("events.k8s.io", "v1") => "events",
-        ("scheduling.k8s.io", "v1") => "scheduling",
-        ("node.k8s.io", "v1") => "node",
-        ("certificates.k8s.io", "v1") => "certificates",
-        ("flowcontrol.apiserver.k8s.io", "v1") => "flowcontrol",
-        ("authentication.k8s.io", "v1") => "authentication",
-        ("authorization.k8s.io", "v1") => "authorization",
-        ("apiextensions.k8s.io", "v1") => "apiextensions",
-        ("apiregistration.k8s.io", "v1") => "apiregistration",
-        _ => "",
-    };
-    let mut add = kinds!(generator, kinds,
-        core: ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume
-            PersistentVolumeClaim Pod PodTemplate ReplicationController ResourceQuota Secret
-            Service ServiceAccount;
-        apps: ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet;
-        batch: CronJob Job;
-        autoscaling: HorizontalPodAutoscaler;
-        policy: PodDisruptionBudget;
-        networking: Ingress IngressClass NetworkPolicy;
-        rbac: ClusterRole ClusterRoleBinding Role RoleBinding;
-        storage: CSIDriver CSINode CSIStorageCapacity StorageClass VolumeAttachment;
-        admission: MutatingWebhookConfiguration ValidatingAdmissionPolicy
-            ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration;
-        coordination: Lease;
-        discovery: EndpointSlice;
-        events: Event;
-        scheduling: PriorityClass;
-        node: RuntimeClass;
-        certificates: CertificateSigningRequest;
-        flowcontrol: FlowSchema PriorityLevelConfiguration;
-        authentication: SelfSubjectReview TokenReview;
-        authorization: LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview
-            SubjectAccessReview;
-        apiextensions: CustomResourceDefinition;
-        apiregistration: APIService;
-    );
-    add(module);
-    Definitions { schemas: generator.take_definitions(true), kinds }
+/// Returns the lines of the file by the name of the definition.
+fn words() -> &'static HashMap<&'static str, &'static str> {
+    static WORDS: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
+        let lines = include_str!("../../data/descriptions.txt").lines();
+        lines
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split_once(' '))
+            .collect()
+    });
+    &WORDS
+}
+
+fn say(schema: &mut Value, said: &Value) {
+    let list = said.as_array().map_or(std::slice::from_ref(said), Vec::as_slice);
+    let at = |index: usize| list.get(index).filter(|value| !value.is_null());
+    // Nothing may stand beside a reference.
+    if schema.get("$ref").is_some() {
+        *schema = serde_json::json!({"allOf": [schema.take()]});
+    }
+    for (index, keyword) in [(0, "description"), (1, "enum")] {
+        if let Some(value) = at(index) {
+            schema[keyword] = value.clone();
+        }
+    }
+    let elements = ["items", "additionalProperties"];
+    let elements = elements.into_iter().find(|keyword| schema.get(keyword).is_some());
+    if let (Some(keyword), Some(values)) = (elements, at(2)) {
+        schema[keyword]["enum"] = values.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_is_read() {
+        assert!(words().len() > 500);
+        for (name, line) in words() {
+            assert!(serde_json::from_str::<Map<String, Value>>(line).is_ok(), "{name}");
+        }
+    }
 }

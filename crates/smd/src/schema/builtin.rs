@@ -10,11 +10,12 @@
 //! (patch merge key), `patch` (patch strategy), `default`, `struct`. A type is a name such as
 //! `string` or `int32`, a definition after `#`, and `[]` or `{}` before the type of the elements.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{LazyLock, OnceLock};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::document as written;
 use super::node::{Kind, Link, List, Node, Patch, Values};
 
 const DATA: &str = include_str!("../../data/kubernetes.txt");
@@ -68,6 +69,38 @@ pub fn kinds() -> Vec<(&'static str, &'static str, &'static str)> {
     let mut kinds: Vec<_> = TABLE.kinds.keys().copied().collect();
     kinds.sort_unstable();
     kinds
+}
+
+/// Returns the OpenAPI v3 schemas of a group and version, by their names in documents of
+/// Kubernetes, with everything they refer to; the name of each kind is in the second map.
+pub fn document(group: &str, version: &str) -> (Map<String, Value>, HashMap<String, String>) {
+    let mut kinds = HashMap::new();
+    let mut open = BTreeSet::new();
+    for ((of_group, of_version, kind), name) in &TABLE.kinds {
+        if (*of_group, *of_version) == (group, version) {
+            kinds.insert((*kind).to_owned(), written::full_name(name));
+            open.insert((*name).to_owned());
+        }
+    }
+    // Custom resources have no more of the table than this.
+    open.insert("meta.v1.ObjectMeta".to_owned());
+    let mut schemas = Map::new();
+    while let Some(name) = open.pop_first() {
+        let full = written::full_name(&name);
+        if let Some(definition) = TABLE.definitions.get(name.as_str())
+            && !schemas.contains_key(&full)
+        {
+            schemas.insert(full, written::schema(&name, definition.text, &mut open));
+        }
+    }
+    for ((group, version, kind), name) in &TABLE.kinds {
+        if let Some(schema) = schemas.get_mut(&written::full_name(name)) {
+            let kind = json!({"group": group, "version": version, "kind": kind});
+            schema["x-kubernetes-group-version-kind"] = json!([kind]);
+        }
+    }
+    schemas.sort_keys();
+    (schemas, kinds)
 }
 
 fn parse(text: &str) -> Node {
