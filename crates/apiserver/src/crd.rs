@@ -86,7 +86,7 @@ fn resource_of(definition: &Value) -> Resource {
     let mut versions: Vec<Version> = declared
         .iter()
         .filter(|version| version["served"] == true)
-        .map(|version| version_of(&group, &kind, version))
+        .map(|version| version_of(&group, &kind, version, declared))
         .collect();
     versions.sort_by_key(|version| std::cmp::Reverse(priority(&version.name)));
     let storage_version = declared
@@ -112,7 +112,17 @@ fn resource_of(definition: &Value) -> Resource {
     }
 }
 
-fn version_of(group: &str, kind: &str, version: &Value) -> Version {
+/// Returns the best of the versions that come after a deprecated one.
+fn successor<'a>(deprecated: &str, declared: &'a [Value]) -> Option<&'a str> {
+    declared
+        .iter()
+        .filter(|version| version["served"] == true && version["deprecated"] != true)
+        .filter_map(|version| version["name"].as_str())
+        .filter(|name| priority(name) > priority(deprecated))
+        .max_by_key(|name| priority(name))
+}
+
+fn version_of(group: &str, kind: &str, version: &Value, declared: &[Value]) -> Version {
     let subresources = &version["subresources"];
     let path = |value: &Value| value.as_str().map(str::to_owned);
     let scale = subresources.get("scale").map(|scale| Scale {
@@ -121,11 +131,15 @@ fn version_of(group: &str, kind: &str, version: &Value) -> Version {
         selector: path(&scale["labelSelectorPath"]),
     });
     let name = version["name"].as_str().unwrap_or_default().to_owned();
-    let deprecation =
-        (version["deprecated"] == true).then(|| match version["deprecationWarning"].as_str() {
-            Some(text) => text.to_owned(),
+    let deprecation = (version["deprecated"] == true).then(|| match version["deprecationWarning"]
+        .as_str()
+    {
+        Some(text) => text.to_owned(),
+        None => match successor(&name, declared) {
+            Some(next) => format!("{group}/{name} {kind} is deprecated; use {group}/{next} {kind}"),
             None => format!("{group}/{name} {kind} is deprecated"),
-        });
+        },
+    });
     Version {
         schema: Arc::new(Schema::custom(version["schema"].get("openAPIV3Schema").cloned())),
         subresources: Subresources {

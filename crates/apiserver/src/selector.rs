@@ -158,11 +158,7 @@ fn parse_fields(resource: &Resource, call: &Call, text: &str) -> Result<Vec<Fiel
         };
         let path = renamed.as_str();
         if !selectable(resource, &call.version, path) {
-            return Err(ApiError::bad_request(format!(
-                "Unable to find {:?} that match label selector \"\", field selector {text:?}: \
-                 field label not supported: {path}",
-                format!("{}, Kind={}", call.api_version(), resource.kind)
-            )));
+            return Err(ApiError::bad_request(unselectable(resource, path)));
         }
         fields.push(Field { path: path.into(), value: value.into(), equal });
     }
@@ -170,6 +166,23 @@ fn parse_fields(resource: &Resource, call: &Call, text: &str) -> Result<Vec<Fiel
 }
 
 /// Returns whether objects can be selected by that field.
+/// Says that a field cannot be selected by, in the words of the kind.
+fn unselectable(resource: &Resource, path: &str) -> String {
+    match (resource.group.as_str(), resource.kind.as_str()) {
+        ("batch", "Job") => format!("field label {path:?} not supported for Job"),
+        (
+            "",
+            "Pod" | "Node" | "ReplicationController" | "Event" | "Namespace" | "Secret" | "Service",
+        )
+        | ("certificates.k8s.io", _) => format!("field label not supported: {path}"),
+        _ if resource.custom => format!("field label not supported: {path}"),
+        _ => format!(
+            "{path:?} is not a known field selector: only \"metadata.name\", \
+             \"metadata.namespace\""
+        ),
+    }
+}
+
 fn selectable(resource: &Resource, version: &str, path: &str) -> bool {
     if path == "metadata.name" || (path == "metadata.namespace" && resource.namespaced) {
         return true;

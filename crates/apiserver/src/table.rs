@@ -110,7 +110,7 @@ pub(crate) fn render<'a>(
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
-        "columnDefinitions": if with_columns { columns } else { Vec::new() },
+        "columnDefinitions": with_columns.then_some(columns),
         "rows": rows,
     })
 }

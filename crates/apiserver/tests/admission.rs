@@ -1,6 +1,6 @@
 //! What the API adds to objects that depends on the cluster or on the object's identity.
 
-use crate::support::{client, create, refusal};
+use crate::support::{client, create, embedded, refusal};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn gives_services_addresses_of_their_own() {
-    let api: Api<Service> = Api::default_namespaced(client());
+    let api: Api<Service> = Api::default_namespaced(client().await);
     let mut addresses = vec!["10.96.0.1".to_owned()];
     for name in ["a", "b"] {
         let made = create(
@@ -35,7 +35,7 @@ async fn gives_services_addresses_of_their_own() {
 
 #[tokio::test]
 async fn an_update_keeps_the_address_of_a_service() {
-    let api: Api<Service> = Api::default_namespaced(client());
+    let api: Api<Service> = Api::default_namespaced(client().await);
     let object = json!({
         "metadata": {"name": "a"},
         "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "protocol": "TCP"}]},
@@ -49,7 +49,7 @@ async fn an_update_keeps_the_address_of_a_service() {
 
 #[tokio::test]
 async fn stores_the_text_of_secrets_as_data() {
-    let api: Api<Secret> = Api::default_namespaced(client());
+    let api: Api<Secret> = Api::default_namespaced(client().await);
     let made =
         create(&api, json!({"metadata": {"name": "a"}, "stringData": {"password": "hunter2"}}))
             .await;
@@ -62,7 +62,7 @@ async fn stores_the_text_of_secrets_as_data() {
 
 #[tokio::test]
 async fn a_job_selects_its_pods_by_its_own_uid() {
-    let api: Api<Job> = Api::default_namespaced(client());
+    let api: Api<Job> = Api::default_namespaced(client().await);
     let made = create(
         &api,
         json!({
@@ -82,15 +82,19 @@ async fn a_job_selects_its_pods_by_its_own_uid() {
 }
 
 #[tokio::test]
-async fn pods_run_as_the_default_account_and_claims_use_the_default_class() {
-    let client = client();
-    let pods: Api<Pod> = Api::default_namespaced(client.clone());
+async fn pods_run_as_the_default_account() {
+    let pods: Api<Pod> = Api::default_namespaced(client().await);
     let pod =
         json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "a"}]}});
     let spec = create(&pods, pod).await.spec.unwrap();
     assert_eq!(spec.service_account_name.as_deref(), Some("default"));
     assert_eq!(spec.tolerations.unwrap().len(), 2);
+}
 
+#[tokio::test]
+async fn claims_use_the_default_class() {
+    // Of which all claims of a cluster have the same.
+    let client = embedded().await;
     let class = json!({
         "metadata": {
             "name": "fast",
@@ -113,7 +117,7 @@ async fn pods_run_as_the_default_account_and_claims_use_the_default_class() {
 
 #[tokio::test]
 async fn pods_have_the_priority_of_their_class() {
-    let api: Api<Pod> = Api::default_namespaced(client());
+    let api: Api<Pod> = Api::default_namespaced(client().await);
     let pod = |class: &str| {
         json!({"metadata": {"name": "a"}, "spec": {
             "priorityClassName": class, "containers": [{"name": "a", "image": "a"}]}})

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_increment_is_lost() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     create(&api, json!({"metadata": {"name": "counter"}, "data": {"count": "0"}})).await;
     let increment = |api: Api<ConfigMap>| async move {
         for _ in 0..WRITES {
@@ -45,7 +45,7 @@ async fn no_increment_is_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn patches_of_many_clients_all_arrive() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     create(&api, json!({"metadata": {"name": "shared"}})).await;
     let patch = |api: Api<ConfigMap>, writer: usize| async move {
         for write in 0..WRITES {

@@ -1,6 +1,6 @@
 //! Custom kinds: served as declared, with their subresources, until the definition goes.
 
-use crate::support::{client, create, refusal};
+use crate::support::{self, client, create, group, refusal, until};
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{
@@ -13,7 +13,8 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
 /// Returns a definition with two versions: `v1` is stored, `v1alpha1` is deprecated.
-fn widgets() -> Value {
+fn widgets(client: &Client) -> Value {
+    let group = group(client);
     let schema = json!({"openAPIV3Schema": {
         "type": "object",
         "properties": {
@@ -39,9 +40,9 @@ fn widgets() -> Value {
         })
     };
     json!({
-        "metadata": {"name": "widgets.example.com"},
+        "metadata": {"name": format!("widgets.{group}")},
         "spec": {
-            "group": "example.com",
+            "group": group,
             "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"},
             "scope": "Namespaced",
             "versions": [version("v1alpha1", false), version("v1", true)],
@@ -50,80 +51,84 @@ fn widgets() -> Value {
 }
 
 fn api(client: &Client, version: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("example.com", version, "Widget");
+    let kind = GroupVersionKind::gvk(&group(client), version, "Widget");
     Api::default_namespaced_with(client.clone(), &ApiResource::from_gvk(&kind))
 }
 
-fn widget(version: &str, size: u8) -> Value {
+fn widget(client: &Client, version: &str, size: u8) -> Value {
     json!({
-        "apiVersion": format!("example.com/{version}"), "kind": "Widget",
+        "apiVersion": format!("{}/{version}", group(client)), "kind": "Widget",
         "metadata": {"name": "w"}, "spec": {"size": size},
     })
 }
 
+/// Returns the name of the definition.
+fn name(client: &Client) -> String {
+    format!("widgets.{}", group(client))
+}
+
 async fn define(client: &Client) -> Api<CustomResourceDefinition> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    create(&definitions, widgets()).await;
+    support::define(client, widgets(client)).await;
     definitions
 }
 
 #[tokio::test]
 async fn a_kind_is_served_once_it_is_established() {
-    let client = client();
+    let client = client().await;
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let early = refusal(api(&client, "v1").list(&ListParams::default()).await);
     assert_eq!(early.code, 404);
-    let established = await_condition(
-        definitions.clone(),
-        "widgets.example.com",
-        conditions::is_crd_established(),
-    );
-    let (_, found) = tokio::join!(create(&definitions, widgets()), established);
+    let name = name(&client);
+    let established = await_condition(definitions.clone(), &name, conditions::is_crd_established());
+    let (_, found) = tokio::join!(create(&definitions, widgets(&client)), established);
     found.unwrap();
-    create(&api(&client, "v1"), widget("v1", 1)).await;
+    create(&api(&client, "v1"), widget(&client, "v1", 1)).await;
     let discovery = Discovery::new(client.clone()).run().await.unwrap();
-    let group = discovery.get("example.com").expect("the group is discovered");
+    let group = discovery.get(&group(&client)).expect("the group is discovered");
     assert_eq!(group.preferred_version_or_latest(), "v1");
-    let names = definitions.get("widgets.example.com").await.unwrap().status.unwrap();
+    let names = definitions.get(&name).await.unwrap().status.unwrap();
     assert_eq!(names.stored_versions.unwrap(), ["v1"]);
     assert_eq!(names.accepted_names.unwrap().kind, "Widget");
 }
 
 #[tokio::test]
 async fn versions_show_the_same_objects() {
-    let client = client();
+    let client = client().await;
     define(&client).await;
-    let made = create(&api(&client, "v1alpha1"), widget("v1alpha1", 1)).await;
-    assert_eq!(made.types.unwrap().api_version, "example.com/v1alpha1");
+    let made = create(&api(&client, "v1alpha1"), widget(&client, "v1alpha1", 1)).await;
+    assert_eq!(made.types.unwrap().api_version, format!("{}/v1alpha1", group(&client)));
     let read = api(&client, "v1").get("w").await.unwrap();
-    assert_eq!(read.types.unwrap().api_version, "example.com/v1");
+    assert_eq!(read.types.unwrap().api_version, format!("{}/v1", group(&client)));
     assert_eq!(read.metadata.uid, made.metadata.uid);
     assert_eq!(refusal(api(&client, "v2").get("w").await).code, 404);
 }
 
 #[tokio::test]
 async fn deprecated_versions_come_with_a_warning() {
-    use tower::ServiceExt;
-    let server = apiserver::ApiServer::new(apiserver::Options::default());
-    define(&Client::new(server.service(), "default")).await;
+    let client = client().await;
+    define(&client).await;
     for (version, warnings) in [("v1", 0), ("v1alpha1", 1)] {
-        let request = http::Request::get(format!("/apis/example.com/{version}/widgets"));
-        let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
-        let response = server.service().oneshot(request).await.unwrap();
+        let path = format!("/apis/{}/{version}/widgets", group(&client));
+        let request = http::Request::get(path).body(kube::client::Body::empty()).unwrap();
+        let response = client.send(request).await.unwrap();
         let found: Vec<_> = response.headers().get_all("warning").iter().collect();
         assert_eq!(found.len(), warnings, "{version}");
         if let Some(warning) = found.first() {
-            assert_eq!(*warning, "299 - \"example.com/v1alpha1 Widget is deprecated\"");
+            let group = group(&client);
+            let expected =
+                format!("299 - \"{group}/v1alpha1 Widget is deprecated; use {group}/v1 Widget\"");
+            assert_eq!(warning.to_str().unwrap(), expected);
         }
     }
 }
 
 #[tokio::test]
 async fn the_status_is_written_apart() {
-    let client = client();
+    let client = client().await;
     define(&client).await;
     let api = api(&client, "v1");
-    let mut object = widget("v1", 1);
+    let mut object = widget(&client, "v1", 1);
     object["status"] = json!({"size": 9});
     let made = create(&api, object).await;
     assert_eq!(made.data["status"], Value::Null, "a new object has no status");
@@ -145,10 +150,10 @@ async fn the_status_is_written_apart() {
 
 #[tokio::test]
 async fn scales_what_its_paths_name() {
-    let client = client();
+    let client = client().await;
     define(&client).await;
     let api = api(&client, "v1");
-    create(&api, widget("v1", 3)).await;
+    create(&api, widget(&client, "v1", 3)).await;
     let status = Patch::Merge(json!({"status": {"size": 2, "selector": "app=w"}}));
     api.patch_status("w", &PatchParams::default(), &status).await.unwrap();
     let scale: Scale = api.get_scale("w").await.unwrap();
@@ -164,10 +169,10 @@ async fn scales_what_its_paths_name() {
 
 #[tokio::test]
 async fn selects_by_declared_fields() {
-    let client = client();
+    let client = client().await;
     define(&client).await;
     let api = api(&client, "v1");
-    create(&api, widget("v1", 3)).await;
+    create(&api, widget(&client, "v1", 3)).await;
     let count = async |fields: &str| {
         api.list(&ListParams::default().fields(fields)).await.unwrap().items.len()
     };
@@ -177,20 +182,19 @@ async fn selects_by_declared_fields() {
 
 #[tokio::test]
 async fn objects_go_with_their_definition() {
-    let client = client();
+    let client = client().await;
     let definitions = define(&client).await;
     let api = api(&client, "v1");
-    let mut object = widget("v1", 1);
+    let mut object = widget(&client, "v1", 1);
     object["metadata"]["finalizers"] = json!(["example.com/held"]);
     create(&api, object).await;
-    definitions.delete("widgets.example.com", &DeleteParams::default()).await.unwrap();
-    let held = api.get("w").await.unwrap();
-    assert!(held.metadata.deletion_timestamp.is_some());
-    assert!(definitions.get_opt("widgets.example.com").await.unwrap().is_some());
+    definitions.delete(&name(&client), &DeleteParams::default()).await.unwrap();
+    until(&api, "w", |held| held.is_some_and(|it| it.metadata.deletion_timestamp.is_some())).await;
+    assert!(definitions.get_opt(&name(&client)).await.unwrap().is_some());
     let release = Patch::Merge(json!({"metadata": {"finalizers": null}}));
     let released = api.patch("w", &PatchParams::default(), &release).await.unwrap();
     assert_eq!(released.name_any(), "w");
-    assert!(definitions.get_opt("widgets.example.com").await.unwrap().is_none());
+    until(&definitions, &name(&client), |definition| definition.is_none()).await;
     assert_eq!(refusal(api.list(&ListParams::default()).await).code, 404, "no longer served");
     define(&client).await;
     assert!(api.get_opt("w").await.unwrap().is_none(), "a new kind begins empty");
@@ -198,17 +202,17 @@ async fn objects_go_with_their_definition() {
 
 #[tokio::test]
 async fn definitions_are_completed_and_checked() {
-    let client = client();
+    let client = client().await;
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let mut short = widgets();
+    let mut short = widgets(&client);
     short["spec"]["names"].as_object_mut().unwrap().shift_remove("singular");
     let names = create(&definitions, short).await.spec.names;
     assert_eq!(names.singular.as_deref(), Some("widget"));
     assert_eq!(names.list_kind.as_deref(), Some("WidgetList"));
     let wrong = |change: fn(&mut Value)| {
-        let mut definition = widgets();
+        let mut definition = widgets(&client);
         definition["spec"]["names"]["plural"] = "gadgets".into();
-        definition["metadata"]["name"] = "gadgets.example.com".into();
+        definition["metadata"]["name"] = format!("gadgets.{}", group(&client)).into();
         change(&mut definition);
         serde_json::from_value::<CustomResourceDefinition>(definition).unwrap()
     };

@@ -16,7 +16,7 @@ fn config_map(name: &str) -> ConfigMap {
 
 #[tokio::test]
 async fn creates_reads_and_replaces_an_object() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let created = api.create(&PostParams::default(), &config_map("one")).await.unwrap();
     assert!(created.metadata.uid.is_some());
     let mut changed = created.clone();
@@ -29,7 +29,7 @@ async fn creates_reads_and_replaces_an_object() {
 
 #[tokio::test]
 async fn refuses_to_replace_what_changed_meanwhile() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let stale = api.create(&PostParams::default(), &config_map("one")).await.unwrap();
     let patch = Patch::Merge(json!({"data": {"key": "newer"}}));
     api.patch("one", &PatchParams::default(), &patch).await.unwrap();
@@ -47,7 +47,7 @@ async fn refuses_to_replace_what_changed_meanwhile() {
 
 #[tokio::test]
 async fn does_not_write_what_did_not_change() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let created = api.create(&PostParams::default(), &config_map("one")).await.unwrap();
     let patch = Patch::Merge(json!({"data": {"key": "value"}}));
     let patched = api.patch("one", &PatchParams::default(), &patch).await.unwrap();
@@ -56,7 +56,7 @@ async fn does_not_write_what_did_not_change() {
 
 #[tokio::test]
 async fn lists_in_pages_of_one_snapshot() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     for name in ["a", "b", "c"] {
         api.create(&PostParams::default(), &config_map(name)).await.unwrap();
     }
@@ -72,13 +72,15 @@ async fn lists_in_pages_of_one_snapshot() {
 
 #[tokio::test]
 async fn refuses_objects_in_missing_namespaces() {
-    let client = client();
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), "nowhere");
+    let client = client().await;
+    let nowhere = &format!("{}-nowhere", client.default_namespace());
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), nowhere);
     let error = api.create(&PostParams::default(), &config_map("one")).await.unwrap_err();
     let Error::Api(status) = error else { panic!("{error}") };
-    assert_eq!((status.code, status.message.as_str()), (404, "namespaces \"nowhere\" not found"));
+    let missing = format!("namespaces \"{nowhere}\" not found");
+    assert_eq!((status.code, status.message.as_str()), (404, missing.as_str()));
     let namespace: Namespace =
-        serde_json::from_value(json!({"metadata": {"name": "nowhere"}})).unwrap();
+        serde_json::from_value(json!({"metadata": {"name": nowhere}})).unwrap();
     let created = Api::all(client).create(&PostParams::default(), &namespace).await.unwrap();
     assert_eq!(created.status.unwrap().phase.as_deref(), Some("Active"));
     api.create(&PostParams::default(), &config_map("one")).await.unwrap();
@@ -86,7 +88,7 @@ async fn refuses_objects_in_missing_namespaces() {
 
 #[tokio::test]
 async fn a_dry_run_answers_and_stores_nothing() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     api.create(&dry, &config_map("one")).await.unwrap();
     assert!(api.get_opt("one").await.unwrap().is_none());
@@ -94,7 +96,7 @@ async fn a_dry_run_answers_and_stores_nothing() {
 
 #[tokio::test]
 async fn makes_names_up() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let object: ConfigMap =
         serde_json::from_value(json!({"metadata": {"generateName": "job-"}})).unwrap();
     let created = api.create(&PostParams::default(), &object).await.unwrap();

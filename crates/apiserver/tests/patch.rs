@@ -7,7 +7,7 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 async fn config_maps() -> Api<ConfigMap> {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     create(&api, json!({"metadata": {"name": "a"}, "data": {"key": "value"}})).await;
     api
 }
@@ -64,7 +64,7 @@ async fn a_patch_with_an_old_version_is_a_conflict() {
 
 #[tokio::test]
 async fn the_server_alone_writes_identity_and_generation() {
-    let api: Api<Deployment> = Api::default_namespaced(client());
+    let api: Api<Deployment> = Api::default_namespaced(client().await);
     let object = json!({
         "metadata": {"name": "web"},
         "spec": {
@@ -99,7 +99,7 @@ async fn the_server_alone_writes_identity_and_generation() {
 
 #[tokio::test]
 async fn an_apply_needs_a_manager_and_creates_what_is_missing() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let config = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "b"}, "data": {"key": "value"},
@@ -112,7 +112,7 @@ async fn an_apply_needs_a_manager_and_creates_what_is_missing() {
 
 #[tokio::test]
 async fn a_patch_of_nothing_is_not_found() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let patch = Patch::Merge(json!({"data": {"key": "x"}}));
     let status = refusal(api.patch("none", &PatchParams::default(), &patch).await);
     assert_eq!((status.code, status.message.as_str()), (404, "configmaps \"none\" not found"));

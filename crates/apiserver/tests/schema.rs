@@ -1,26 +1,13 @@
 //! What schemas do to objects: unknown fields, defaults, validation, strategic merges.
 
-use std::fmt::Debug;
-
-use apiserver::{ApiServer, Options};
+use crate::support::{client, define, group, refusal};
 use http::{Request, header};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind, Status};
-use kube::{Client, Error};
+use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
-
-fn client() -> Client {
-    Client::new(ApiServer::new(Options::default()).service(), "default")
-}
-
-fn refusal<T: Debug>(result: Result<T, Error>) -> Status {
-    match result.expect_err("a refusal") {
-        Error::Api(status) => *status,
-        other => unreachable!("not an answer of the server: {other}"),
-    }
-}
 
 fn deployment() -> Value {
     json!({
@@ -37,14 +24,12 @@ fn deployment() -> Value {
 
 /// Returns the API of a new custom kind.
 async fn things(client: &Client, spec: Value) -> Api<DynamicObject> {
-    let gvk = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    let definitions: Api<DynamicObject> =
-        Api::all_with(client.clone(), &ApiResource::from_gvk(&gvk));
+    let group = group(client);
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "things.example.com"},
+        "metadata": {"name": format!("things.{group}")},
         "spec": {
-            "group": "example.com", "scope": "Namespaced",
+            "group": group, "scope": "Namespaced",
             "names": {"plural": "things", "kind": "Thing"},
             "versions": [{
                 "name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
@@ -57,28 +42,27 @@ async fn things(client: &Client, spec: Value) -> Api<DynamicObject> {
             }],
         },
     });
-    let definition = serde_json::from_value(definition).unwrap();
-    definitions.create(&PostParams::default(), &definition).await.unwrap();
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("example.com", "v1", "Thing"));
+    define(client, definition).await;
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(&group, "v1", "Thing"));
     Api::default_namespaced_with(client.clone(), &resource)
 }
 
-fn thing(spec: &Value) -> DynamicObject {
+fn thing(client: &Client, spec: &Value) -> DynamicObject {
     let object = json!({
-        "apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": spec,
+        "apiVersion": format!("{}/v1", group(client)), "kind": "Thing", "metadata": {"name": "a"}, "spec": spec,
     });
     serde_json::from_value(object).unwrap()
 }
 
 #[tokio::test]
 async fn warns_of_unknown_fields_or_refuses_or_ignores_them() {
-    let client = client();
+    let client = client().await;
     let mut object = deployment();
     object["spec"]["replica"] = 1.into();
     object["spec"]["template"]["spec"]["containers"][0]["imagee"] = "x".into();
     let post = |validation: &str| {
-        let path = "/apis/apps/v1/namespaces/default/deployments?dryRun=All";
-        Request::post(format!("{path}&fieldValidation={validation}"))
+        let path = Api::<Deployment>::default_namespaced(client.clone()).resource_url().to_owned();
+        Request::post(format!("{path}?dryRun=All&fieldValidation={validation}"))
             .header(header::CONTENT_TYPE, "application/json")
             .body(object.to_string().into_bytes().into())
             .unwrap()
@@ -113,7 +97,7 @@ async fn warns_of_unknown_fields_or_refuses_or_ignores_them() {
 
 #[tokio::test]
 async fn built_in_kinds_come_with_their_defaults() {
-    let api: Api<Deployment> = Api::default_namespaced(client());
+    let api: Api<Deployment> = Api::default_namespaced(client().await);
     let object = serde_json::from_value(deployment()).unwrap();
     let created = api.create(&PostParams::default(), &object).await.unwrap();
     let spec = created.spec.unwrap();
@@ -128,7 +112,7 @@ async fn built_in_kinds_come_with_their_defaults() {
 
 #[tokio::test]
 async fn an_applied_object_has_defaults_that_nobody_owns() {
-    let api: Api<Deployment> = Api::default_namespaced(client());
+    let api: Api<Deployment> = Api::default_namespaced(client().await);
     let params = PatchParams::apply("flux");
     let applied = api.patch("web", &params, &Patch::Apply(deployment())).await.unwrap();
     assert_eq!(applied.spec.as_ref().unwrap().replicas, Some(1));
@@ -145,7 +129,7 @@ async fn an_applied_object_has_defaults_that_nobody_owns() {
 
 #[tokio::test]
 async fn strategic_merges_know_the_keys_of_lists() {
-    let api: Api<Deployment> = Api::default_namespaced(client());
+    let api: Api<Deployment> = Api::default_namespaced(client().await);
     let object = serde_json::from_value(deployment()).unwrap();
     api.create(&PostParams::default(), &object).await.unwrap();
     let patch = Patch::Strategic(json!({"spec": {"template": {"spec": {"containers": [
@@ -159,7 +143,7 @@ async fn strategic_merges_know_the_keys_of_lists() {
 
 #[tokio::test]
 async fn secrets_services_and_config_maps_keep_their_shape() {
-    let client = client();
+    let client = client().await;
     let api: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let object = json!({"metadata": {"name": "a"}, "data": {}, "binaryData": null});
     let object = serde_json::from_value(object).unwrap();
@@ -179,7 +163,7 @@ async fn secrets_services_and_config_maps_keep_their_shape() {
 
 #[tokio::test]
 async fn custom_resources_are_pruned_and_filled_in() {
-    let client = client();
+    let client = client().await;
     let schema = json!({
         "type": "object",
         "properties": {
@@ -188,14 +172,14 @@ async fn custom_resources_are_pruned_and_filled_in() {
         },
     });
     let api = things(&client, schema).await;
-    let object = thing(&json!({"intervall": "5m", "free": {"x": [1]}}));
+    let object = thing(&client, &json!({"intervall": "5m", "free": {"x": [1]}}));
     let created = api.create(&PostParams::default(), &object).await.unwrap();
     assert_eq!(created.data["spec"], json!({"free": {"x": [1]}, "interval": "1m"}));
 }
 
 #[tokio::test]
 async fn custom_resources_are_checked_against_their_schema() {
-    let client = client();
+    let client = client().await;
     let schema = json!({
         "type": "object", "required": ["url"],
         "properties": {
@@ -204,11 +188,12 @@ async fn custom_resources_are_checked_against_their_schema() {
         },
     });
     let api = things(&client, schema).await;
-    let status =
-        refusal(api.create(&PostParams::default(), &thing(&json!({"replicas": -1}))).await);
+    let status = refusal(
+        api.create(&PostParams::default(), &thing(&client, &json!({"replicas": -1}))).await,
+    );
     assert_eq!((status.code, status.reason.as_str()), (422, "Invalid"));
     assert_eq!(
-        status.message,
+        status.message.replace(&group(&client), "example.com"),
         "Thing.example.com \"a\" is invalid: [spec.replicas: Invalid value: -1: spec.replicas in \
          body should be greater than or equal to 0, spec.url: Required value]"
     );
@@ -216,11 +201,13 @@ async fn custom_resources_are_checked_against_their_schema() {
     assert_eq!(causes[1].reason, "FieldValueRequired");
     assert_eq!(causes[1].field, "spec.url");
 
-    api.create(&PostParams::default(), &thing(&json!({"url": "https://x"}))).await.unwrap();
+    api.create(&PostParams::default(), &thing(&client, &json!({"url": "https://x"})))
+        .await
+        .unwrap();
     let patch = Patch::Merge(json!({"status": {"phase": "Odd", "more": 1}}));
     let status = refusal(api.patch_status("a", &PatchParams::default(), &patch).await);
     assert_eq!(
-        status.message,
+        status.message.replace(&group(&client), "example.com"),
         "Thing.example.com \"a\" is invalid: status.phase: Unsupported value: \"Odd\": supported \
          values: \"Ready\", \"Failed\""
     );
@@ -232,12 +219,14 @@ async fn custom_resources_are_checked_against_their_schema() {
 #[tokio::test]
 async fn a_definition_needs_a_structural_schema() {
     let gvk = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    let api: Api<DynamicObject> = Api::all_with(client(), &ApiResource::from_gvk(&gvk));
+    let client = client().await;
+    let group = group(&client);
+    let api: Api<DynamicObject> = Api::all_with(client, &ApiResource::from_gvk(&gvk));
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "things.example.com"},
+        "metadata": {"name": format!("things.{group}")},
         "spec": {
-            "group": "example.com", "scope": "Namespaced",
+            "group": group, "scope": "Namespaced",
             "names": {"plural": "things", "kind": "Thing"},
             "versions": [{
                 "name": "v1", "served": true, "storage": true,
@@ -248,7 +237,7 @@ async fn a_definition_needs_a_structural_schema() {
     let definition = serde_json::from_value(definition).unwrap();
     let status = refusal(api.create(&PostParams::default(), &definition).await);
     assert_eq!(
-        status.message,
+        status.message.replace(&group, "example.com"),
         "CustomResourceDefinition.apiextensions.k8s.io \"things.example.com\" is invalid: \
          spec.validation.openAPIV3Schema.properties[spec].type: Required value: must not be empty \
          for specified object fields"
@@ -257,7 +246,7 @@ async fn a_definition_needs_a_structural_schema() {
 
 #[tokio::test]
 async fn custom_resources_keep_the_rules_of_their_schema() {
-    let client = client();
+    let client = client().await;
     let schema = json!({
         "type": "object",
         "x-kubernetes-validations": [
@@ -272,19 +261,20 @@ async fn custom_resources_keep_the_rules_of_their_schema() {
     });
     let api = things(&client, schema).await;
     let params = PostParams::default();
-    let status = refusal(api.create(&params, &thing(&json!({"secret": "x", "kind": "a"}))).await);
+    let status =
+        refusal(api.create(&params, &thing(&client, &json!({"secret": "x", "kind": "a"}))).await);
     assert_eq!(
-        status.message,
+        status.message.replace(&group(&client), "example.com"),
         "Thing.example.com \"a\" is invalid: spec: Invalid value: secret needs a user"
     );
-    api.create(&params, &thing(&json!({"kind": "a"}))).await.unwrap();
+    api.create(&params, &thing(&client, &json!({"kind": "a"}))).await.unwrap();
     let patch = Patch::Merge(json!({"spec": {"kind": "b"}}));
     let status = refusal(api.patch("a", &PatchParams::default(), &patch).await);
     assert_eq!(
-        status.message,
+        status.message.replace(&group(&client), "example.com"),
         "Thing.example.com \"a\" is invalid: spec.kind: Invalid value: \"b\": kind cannot change"
     );
-    let status = refusal(api.create(&params, &thing(&json!({"kind": 1}))).await);
+    let status = refusal(api.create(&params, &thing(&client, &json!({"kind": 1}))).await);
     let causes = status.details.unwrap().causes;
     assert_eq!(causes[1].field, "<nil>", "rules are not looked at: {causes:?}");
 }

@@ -1,25 +1,11 @@
 //! Server-side apply and the account of who manages which field.
 
-use std::fmt::Debug;
-
-use apiserver::{ApiServer, Options};
+use crate::support::{client, define, group, refusal};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind, Status};
-use kube::{Client, Error};
+use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
-
-fn client() -> Client {
-    Client::new(ApiServer::new(Options::default()).service(), "default")
-}
-
-fn refusal<T: Debug>(result: Result<T, Error>) -> Status {
-    match result.expect_err("a refusal") {
-        Error::Api(status) => *status,
-        other => unreachable!("not an answer of the server: {other}"),
-    }
-}
 
 fn config_map(data: &Value) -> Patch<Value> {
     Patch::Apply(json!({
@@ -47,7 +33,7 @@ fn entries(metadata: &kube::core::ObjectMeta) -> Vec<(String, String, String, Va
 
 #[tokio::test]
 async fn applies_from_two_managers_come_together() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let (one, two) = (PatchParams::apply("one"), PatchParams::apply("two"));
     api.patch("one", &one, &config_map(&json!({"a": "1", "b": "1"}))).await.unwrap();
     let both = api.patch("one", &two, &config_map(&json!({"c": "2"}))).await.unwrap();
@@ -72,7 +58,7 @@ async fn applies_from_two_managers_come_together() {
 
 #[tokio::test]
 async fn an_apply_that_changes_nothing_writes_nothing() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let params = PatchParams::apply("one");
     let first = api.patch("one", &params, &config_map(&json!({"a": "1"}))).await.unwrap();
     let second = api.patch("one", &params, &config_map(&json!({"a": "1"}))).await.unwrap();
@@ -81,7 +67,7 @@ async fn an_apply_that_changes_nothing_writes_nothing() {
 
 #[tokio::test]
 async fn conflicts_name_fields_and_managers() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let object = serde_json::from_value(json!({"metadata": {"name": "one"}, "data": {"a": "1"}}));
     let create = PostParams { field_manager: Some("creator".into()), ..PostParams::default() };
     api.create(&create, &object.unwrap()).await.unwrap();
@@ -106,7 +92,7 @@ async fn conflicts_name_fields_and_managers() {
 
 #[tokio::test]
 async fn other_patches_are_accounted_for() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     api.patch("one", &PatchParams::apply("flux"), &config_map(&json!({"a": "1"}))).await.unwrap();
     let merge = Patch::Merge(json!({"data": {"a": "2"}}));
     let params = PatchParams { field_manager: Some("edit".into()), ..PatchParams::default() };
@@ -119,7 +105,7 @@ async fn other_patches_are_accounted_for() {
 
 #[tokio::test]
 async fn a_status_write_has_an_entry_of_its_own() {
-    let api: Api<Deployment> = Api::default_namespaced(client());
+    let api: Api<Deployment> = Api::default_namespaced(client().await);
     let spec = json!({
         "selector": {"matchLabels": {"app": "web"}},
         "template": {
@@ -153,7 +139,7 @@ async fn a_status_write_has_an_entry_of_its_own() {
 
 #[tokio::test]
 async fn scaling_takes_the_replicas_over() {
-    let api: Api<Deployment> = Api::default_namespaced(client());
+    let api: Api<Deployment> = Api::default_namespaced(client().await);
     let object = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
         "spec": {
@@ -180,7 +166,7 @@ async fn scaling_takes_the_replicas_over() {
 
 #[tokio::test]
 async fn merges_ports_by_number_and_protocol() {
-    let api: Api<Service> = Api::default_namespaced(client());
+    let api: Api<Service> = Api::default_namespaced(client().await);
     let service = |ports: Value| {
         Patch::Apply(json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "dns"},
@@ -202,7 +188,7 @@ async fn merges_ports_by_number_and_protocol() {
 
 #[tokio::test]
 async fn refuses_unknown_fields_of_an_applied_configuration() {
-    let api: Api<ConfigMap> = Api::default_namespaced(client());
+    let api: Api<ConfigMap> = Api::default_namespaced(client().await);
     let patch = Patch::Apply(json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "daat": {"a": "1"},
     }));
@@ -217,20 +203,13 @@ async fn refuses_unknown_fields_of_an_applied_configuration() {
 
 #[tokio::test]
 async fn custom_resources_merge_by_their_own_schema() {
-    let client = client();
-    let crds: Api<DynamicObject> = Api::all_with(
-        client.clone(),
-        &ApiResource::from_gvk(&GroupVersionKind::gvk(
-            "apiextensions.k8s.io",
-            "v1",
-            "CustomResourceDefinition",
-        )),
-    );
+    let client = client().await;
+    let group = group(&client);
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "things.example.com"},
+        "metadata": {"name": format!("things.{group}")},
         "spec": {
-            "group": "example.com", "scope": "Namespaced",
+            "group": group, "scope": "Namespaced",
             "names": {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"},
             "versions": [{
                 "name": "v1", "served": true, "storage": true,
@@ -257,13 +236,12 @@ async fn custom_resources_merge_by_their_own_schema() {
             }],
         },
     });
-    let definition: DynamicObject = serde_json::from_value(definition).unwrap();
-    crds.create(&PostParams::default(), &definition).await.unwrap();
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("example.com", "v1", "Thing"));
+    define(&client, definition).await;
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(&group, "v1", "Thing"));
     let api: Api<DynamicObject> = Api::default_namespaced_with(client, &resource);
     let thing = |spec: Value| {
         Patch::Apply(json!({
-            "apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": spec,
+            "apiVersion": format!("{group}/v1"), "kind": "Thing", "metadata": {"name": "a"}, "spec": spec,
         }))
     };
     let one = json!({"hosts": [{"name": "x", "weight": 1}], "tags": ["p"], "plain": ["p"]});

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{client, create, refusal};
+use crate::support::{client, create, embedded, refusal};
 use apiserver::{ApiServer, Options};
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -12,10 +12,13 @@ use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn server(history_limit: usize) -> (ApiServer, Api<ConfigMap>) {
-    let api = ApiServer::new(Options { history_limit, ..Options::default() });
-    let client = Client::new(api.service(), "default");
-    (api, Api::default_namespaced(client))
+async fn maps() -> Api<ConfigMap> {
+    Api::default_namespaced(client().await)
+}
+
+/// Returns a revision before all that a test does.
+async fn now(api: &Api<ConfigMap>) -> String {
+    api.list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap()
 }
 
 async fn put(api: &Api<ConfigMap>, name: &str, app: &str) -> ConfigMap {
@@ -55,7 +58,7 @@ fn revision(object: &ConfigMap) -> String {
 
 #[tokio::test]
 async fn tells_what_changed_since_a_list() {
-    let (_, api) = server(100);
+    let api = maps().await;
     put(&api, "a", "web").await;
     let list = api.list(&ListParams::default()).await.unwrap();
     put(&api, "b", "web").await;
@@ -68,8 +71,8 @@ async fn tells_what_changed_since_a_list() {
 
 #[tokio::test]
 async fn wakes_up_for_changes_in_order() {
-    let (_, api) = server(100);
-    let events = api.watch(&WatchParams::default(), "0").await.unwrap();
+    let api = maps().await;
+    let events = api.watch(&WatchParams::default(), &now(&api).await).await.unwrap();
     let changes = async {
         for name in ["a", "b", "c"] {
             put(&api, name, "web").await;
@@ -82,11 +85,12 @@ async fn wakes_up_for_changes_in_order() {
 
 #[tokio::test]
 async fn revisions_of_events_increase() {
-    let (_, api) = server(100);
+    let api = maps().await;
+    let before = now(&api).await;
     put(&api, "a", "web").await;
     relabel(&api, "a", "other").await;
     api.delete("a", &DeleteParams::default()).await.unwrap();
-    let events = api.watch(&WatchParams::default(), "1").await.unwrap();
+    let events = api.watch(&WatchParams::default(), &before).await.unwrap();
     let revisions: Vec<u64> = events
         .take(3)
         .map_ok(|event| match event {
@@ -103,7 +107,7 @@ async fn revisions_of_events_increase() {
 
 #[tokio::test]
 async fn objects_come_and_go_with_their_labels() {
-    let (_, api) = server(100);
+    let api = maps().await;
     let first = put(&api, "a", "other").await;
     relabel(&api, "a", "web").await;
     relabel(&api, "a", "web").await;
@@ -117,24 +121,26 @@ async fn objects_come_and_go_with_their_labels() {
 
 #[tokio::test]
 async fn watches_one_object_or_one_namespace() {
-    let client = client();
+    let client = client().await;
     let all: Api<ConfigMap> = Api::all(client.clone());
     let default: Api<ConfigMap> = Api::default_namespaced(client.clone());
-    let system: Api<ConfigMap> = Api::namespaced(client, "kube-system");
-    put(&system, "a", "web").await;
-    put(&default, "b", "web").await;
-    put(&default, "a", "web").await;
-    let params = WatchParams::default();
-    let events = default.watch(&params, "1").await.unwrap();
-    assert_eq!(next(events, 2).await, ["ADDED b", "ADDED a"]);
-    let one = WatchParams::default().fields("metadata.name=b");
-    assert_eq!(next(all.watch(&one, "1").await.unwrap(), 1).await, ["ADDED b"]);
-    assert_eq!(next(all.watch(&params, "1").await.unwrap(), 3).await.len(), 3);
+    let system: Api<ConfigMap> = Api::namespaced(client.clone(), "kube-system");
+    let name = client.default_namespace();
+    let before = now(&all).await;
+    put(&system, name, name).await;
+    put(&default, "b", name).await;
+    put(&default, name, name).await;
+    let params = WatchParams::default().labels(&format!("app={name}"));
+    let events = default.watch(&params, &before).await.unwrap();
+    assert_eq!(next(events, 2).await, ["ADDED b".to_owned(), format!("ADDED {name}")]);
+    let one = params.clone().fields("metadata.name=b");
+    assert_eq!(next(all.watch(&one, &before).await.unwrap(), 1).await, ["ADDED b"]);
+    assert_eq!(next(all.watch(&params, &before).await.unwrap(), 3).await.len(), 3);
 }
 
 #[tokio::test]
 async fn streams_a_list_and_marks_its_end() {
-    let (_, api) = server(100);
+    let api = maps().await;
     put(&api, "a", "web").await;
     put(&api, "b", "web").await;
     let params = WatchParams::default().initial_events();
@@ -149,9 +155,10 @@ async fn streams_a_list_and_marks_its_end() {
 
 #[tokio::test]
 async fn ends_in_time_with_a_bookmark() {
-    let (_, api) = server(100);
+    // A real one sends it at times only.
+    let api: Api<ConfigMap> = Api::default_namespaced(embedded().await);
     let params = WatchParams::default().timeout(1);
-    let events = api.watch(&params, "0").await.unwrap().map_ok(|event| shown(&event));
+    let events = api.watch(&params, &now(&api).await).await.unwrap().map_ok(|event| shown(&event));
     let seen: Vec<_> =
         tokio::time::timeout(PATIENCE, events.try_collect()).await.expect("it ends").unwrap();
     assert_eq!(seen, ["BOOKMARK"]);
@@ -159,7 +166,8 @@ async fn ends_in_time_with_a_bookmark() {
 
 #[tokio::test]
 async fn refuses_revisions_that_are_forgotten() {
-    let (api_server, api) = server(2);
+    let api_server = ApiServer::new(Options { history_limit: 2, ..Options::default() });
+    let api = Api::default_namespaced(Client::new(api_server.service(), "default"));
     let first = put(&api, "a", "web").await;
     for name in ["b", "c", "d"] {
         put(&api, name, "web").await;
@@ -174,12 +182,20 @@ async fn refuses_revisions_that_are_forgotten() {
 }
 
 #[tokio::test]
-async fn refuses_revisions_of_the_future_and_broken_parameters() {
-    let (_, api) = server(100);
-    let status = refusal(api.watch(&WatchParams::default(), "999").await.map(|_| ()));
-    assert_eq!((status.code, status.reason.as_str()), (504, "Timeout"));
+async fn tells_nothing_before_a_revision_of_the_future() {
+    let api = maps().await;
+    let params = WatchParams::default().timeout(1).disable_bookmarks();
+    let events = api.watch(&params, "999999999").await.unwrap();
+    put(&api, "a", "web").await;
+    let seen: Vec<_> = events.try_collect().await.unwrap();
+    assert_eq!(seen.len(), 0, "{seen:?}");
+}
+
+#[tokio::test]
+async fn refuses_broken_parameters() {
+    let api = maps().await;
     let status = refusal(api.watch(&WatchParams::default(), "x").await.map(|_| ()));
-    assert_eq!(status.code, 400);
+    assert_eq!(status.code, 500);
     let labels = WatchParams::default().labels("a in b");
     assert_eq!(refusal(api.watch(&labels, "0").await.map(|_| ())).code, 400);
 }

@@ -76,6 +76,8 @@ async fn real() -> anyhow::Result<Cluster> {
     let mut config = control_plane::config(&kubeconfig).await?;
     let namespace = create_namespace(&Client::try_from(config.clone())?, "test").await?;
     config.default_namespace.clone_from(&namespace);
+    // What the API refuses is for the test to see.
+    config.default_retry = false;
     let client = Client::try_from(config)?;
     // Its controllers give a namespace what pods need a moment after it is made.
     let accounts: Api<ServiceAccount> = Api::default_namespaced(client.clone());

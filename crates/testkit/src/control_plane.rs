@@ -114,8 +114,10 @@ impl ControlPlane {
             kubeconfig.clone(),
             self.file("--service-account-private-key-file", "service-account.key"),
             self.file("--root-ca-file", "ca.crt"),
-            // Tests play the part of a storage provisioner.
-            "--controllers=*,-persistentvolume-binder-controller".to_owned(),
+            // Tests play the part of a storage provisioner, and count ConfigMaps.
+            "--controllers=*,-persistentvolume-binder-controller,\
+             -root-ca-certificate-publisher-controller"
+                .to_owned(),
         ];
         let common = || alone.iter().chain(&fast).map(ToString::to_string);
         self.run("kube-controller-manager", common().chain(own))?;

@@ -73,12 +73,16 @@ fn exact_revision(cluster: &Cluster, call: &Call) -> Result<Option<u64>, ApiErro
 
 /// Parses a `resourceVersion` parameter.
 pub(crate) fn parse_revision(text: &str) -> Result<u64, ApiError> {
-    text.parse().map_err(|_| {
-        ApiError::bad_request(format!(
-            "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: \
-             invalid syntax"
-        ))
-    })
+    let wrong = |problem| ApiError::bad_request(format!("invalid resource version: {problem}"));
+    text.parse().map_err(|_| wrong(no_revision(text)))
+}
+
+/// Says that a text is no revision.
+pub(crate) fn no_revision(text: &str) -> String {
+    format!(
+        "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid \
+         syntax"
+    )
 }
 
 /// Where the next page begins.

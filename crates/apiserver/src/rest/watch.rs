@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::object::Object;
-use crate::rest::list::parse_revision;
+use crate::rest::list::no_revision;
 use crate::rest::request::Call;
 use crate::rest::{Reply, output};
 use crate::selector::Selectors;
@@ -29,12 +29,10 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     let matching = call.param("resourceVersionMatch").unwrap_or_default();
     let streaming_list = call.flag("sendInitialEvents");
     check_parameters(call, matching, streaming_list)?;
-    let revision = if given.is_empty() { 0 } else { parse_revision(given)? };
+    let unforeseen = |_| ApiError::unclassified(no_revision(given));
+    let revision = if given.is_empty() { 0 } else { given.parse().map_err(unforeseen)? };
     let signal = cluster.store.subscribe(&call.resource.storage);
     let current = cluster.store.revision();
-    if revision > current {
-        return Err(ApiError::too_large_resource_version(revision, current));
-    }
     let bookmarks = call.flag("allowWatchBookmarks");
     let seconds = call.param("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(1800);
     let mut watch = Watch {
@@ -42,7 +40,8 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         call: call.with(call.method.clone(), None),
         selectors,
         signal,
-        cursor: revision,
+        after: revision,
+        cursor: revision.min(current),
         pending: VecDeque::new(),
         first: true,
         bookmarks,
@@ -51,7 +50,11 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         ended: false,
     };
     if streaming_list || revision == 0 {
-        watch.begin_with_current(streaming_list && bookmarks)?;
+        // A watch from any revision is one with initial events, unless it is told otherwise.
+        let is_list = streaming_list || call.param("sendInitialEvents").is_none();
+        watch.begin_with_current(is_list && bookmarks)?;
+    } else if revision > current {
+        // Nothing is missed.
     } else if let Err(gone) = watch.store.changes(&call.resource.storage, revision) {
         watch.fail(ApiError::expired(revision, gone.oldest));
     }
@@ -97,6 +100,8 @@ struct Watch {
     call: Call,
     selectors: Selectors,
     signal: watch::Receiver<u64>,
+    /// Where the client wants to begin, which may be in the future.
+    after: u64,
     cursor: u64,
     pending: VecDeque<Event>,
     /// The next event is the first: a table brings its columns.
@@ -179,7 +184,9 @@ impl Watch {
     }
 
     fn change(&mut self, change: &Change) {
-        if !self.call.namespace.is_empty() && change.key.namespace != self.call.namespace {
+        let is_elsewhere =
+            !self.call.namespace.is_empty() && change.key.namespace != self.call.namespace;
+        if is_elsewhere || change.revision <= self.after {
             return;
         }
         let was = change.old.as_ref().is_some_and(|old| self.selectors.take(&old.value));

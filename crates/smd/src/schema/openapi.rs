@@ -132,7 +132,7 @@ const KEYWORDS: [&str; 16] = [
 ];
 
 fn checks(map: &Map<String, Value>) -> Option<Box<Checks>> {
-    let number = |name: &str| map.get(name).filter(|value| value.is_number()).cloned();
+    let number = |name: &str| map.get(name).filter(|value| value.is_number()).map(shortest);
     let count = |name: &str| map.get(name).and_then(Value::as_u64);
     let flag = |name: &str| map.get(name).and_then(Value::as_bool).unwrap_or_default();
     let all = |name: &str| -> Vec<Node> {
@@ -171,4 +171,20 @@ fn text(map: &Map<String, Value>, name: &str) -> Option<String> {
 fn strings(value: Option<&Value>) -> Vec<String> {
     let items = value.and_then(Value::as_array).into_iter().flatten();
     items.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Returns a number without a fraction of nothing, which typed clients write: 0 for 0.0.
+#[expect(clippy::cast_possible_truncation, reason = "the bounds are checked")]
+fn shortest(number: &Value) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number.as_f64() {
+        Some(float)
+            if number.is_f64()
+                && float.fract().abs() < f64::MIN_POSITIVE
+                && float.abs() < EXACT =>
+        {
+            Value::from(float as i64)
+        }
+        _ => number.clone(),
+    }
 }
