@@ -34,7 +34,7 @@ fn assert_complete(document: &Value, prefix: &str, definitions: &Value) {
 
 #[tokio::test]
 async fn every_document_holds_what_it_refers_to() {
-    let client = client();
+    let client = client().await;
     let index = get(&client, "/openapi/v3").await;
     for (_, entry) in index["paths"].as_object().unwrap() {
         let document = get(&client, entry["serverRelativeURL"].as_str().unwrap()).await;
@@ -47,7 +47,7 @@ async fn every_document_holds_what_it_refers_to() {
 
 #[tokio::test]
 async fn built_in_kinds_have_their_real_schemas() {
-    let client = client();
+    let client = client().await;
     let document = get(&client, "/openapi/v3/apis/apps/v1").await;
     let schemas = &document["components"]["schemas"];
     let spec = &schemas["io.k8s.api.apps.v1.DeploymentSpec"];
@@ -73,5 +73,5 @@ async fn the_older_document_is_json_alone() {
         .header("accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
         .body(Vec::new())
         .expect("the path is valid");
-    assert_eq!(refusal(client().request_text(request).await).code, 406);
+    assert_eq!(refusal(client().await.request_text(request).await).code, 406);
 }
