@@ -50,9 +50,9 @@ conformance: ## Build the kustomize corpus of ../shared, with counts
 fuzz: ## Fuzz kustomize, e.g. make fuzz TARGET=yaml SECONDS=600 (needs cargo-fuzz)
 	cd crates/kustomize && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $(or $(TARGET),builds) -- -max_total_time=$(or $(SECONDS),60) -timeout=10
 
-bench-kustomize: ## Builds of DIRS against kubectl, e.g. make bench-kustomize DIRS=a/b
-	$(CARGO) build --release --locked --package kustomize --examples
-	target/release/examples/bench 5 --against $${KUBECTL:-kubectl} $(DIRS)
+bench-kustomize: ## Time and memory of builds, ours and KUBECTL's; of DIRS, or of many trees
+	$(CARGO) build --release --quiet --locked --package kustomize --examples
+	target/release/examples/bench $(DIRS)
 
 deny: ## Licences, advisories and banned crates (needs cargo-deny)
 	$(CARGO) deny --locked check

@@ -234,6 +234,12 @@ fn merge_keyed(
     key: &str,
     element: &Shape,
 ) -> Result<Option<Value>, Stop> {
+    // A directive for the list is taken for an element behind one that has a directive itself.
+    let first = patch.iter().find(|item| item.get(DIRECTIVE).is_some());
+    let is_first = first.is_none_or(|first| first.get(key).is_none());
+    if !is_first && patch.iter().any(|item| item.get(key).is_none()) {
+        return Err(Stop::Unclear);
+    }
     let (patch, directives): (Vec<&Value>, Vec<&Value>) =
         patch.iter().partition(|item| item.get(key).is_some());
     let own = match directives.first().copied().and_then(directive) {
