@@ -92,6 +92,7 @@ fn builds_what_the_oracle_builds() {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "the counts are the result")]
 fn print(suite: &str, counts: &Counts) {
     let Counts { semantic, bytes, outputs, refused, errors } = counts;
     eprintln!(
