@@ -47,6 +47,19 @@ pub(crate) fn apply(
     Ok(())
 }
 
+/// Says whether a patch could change what an object is called or was called.
+pub(crate) fn may_change_ids(operations: &[Operation]) -> bool {
+    let is_safe = |path: &str| {
+        let field = path.split('/').nth(1);
+        field.is_some_and(|field| !matches!(field, "" | "apiVersion" | "kind" | "metadata"))
+    };
+    let paths = ["path", "from"];
+    operations.iter().any(|operation| {
+        let mut paths = paths.iter().filter_map(|name| operation.fields.get(*name));
+        !paths.all(|path| path.as_str().is_some_and(is_safe))
+    })
+}
+
 impl Operation {
     fn text(&self, field: &str) -> Option<&str> {
         self.fields.get(field).and_then(Value::as_str)
@@ -314,6 +327,20 @@ mod tests {
         ] {
             let error = patched(object, patch.clone()).unwrap_err();
             assert!(error.contains(part), "{patch}: {error}");
+        }
+    }
+
+    #[test]
+    fn knows_what_can_rename_an_object() {
+        for (patch, expected) in [
+            (json!([{"op": "remove", "path": "/spec/name"}]), false),
+            (json!([{"op": "remove", "path": "/metadata/name"}]), true),
+            (json!([{"op": "move", "path": "/spec", "from": "/metadata"}]), true),
+            (json!([{"op": "replace", "path": "", "value": {}}]), true),
+            (json!([{"op": "add", "path": "ignored/kind", "value": "a"}]), true),
+        ] {
+            let operations = operations(patch.clone()).unwrap();
+            assert_eq!(may_change_ids(&operations), expected, "{patch}");
         }
     }
 

@@ -250,7 +250,11 @@ fn merge_keyed(
     let mut merged = Vec::new();
     for item in &patch {
         let same = own.iter().find(|own| own[key] == item[key]);
-        merged.extend(merge(same, item, element)?);
+        match same.filter(|_| directive(item) == Some("replace")) {
+            // An element that is replaced comes back as it was.
+            Some(same) => merged.push(same.clone()),
+            None => merged.extend(merge(same, item, element)?),
+        }
     }
     let named = |own: &Value| patch.iter().any(|item| item[key] == own[key]);
     merged.extend(own.iter().filter(|own| !named(own)).cloned());

@@ -70,8 +70,13 @@ impl Patch {
     pub(crate) fn run(&self, scope: &mut Scope<'_>, all: &mut Resources) -> Result<(), Problem> {
         match (&self.content, &self.target) {
             (Content::Json(operations), Some(target)) => {
-                for item in all.items_mut().iter_mut().filter(|item| target.selects(item)) {
+                let renames = json6902::may_change_ids(operations);
+                let chosen: Vec<usize> =
+                    (0..all.len()).filter(|&at| target.selects(all.get(at))).collect();
+                for at in chosen {
                     scope.spend(self.size)?;
+                    let item =
+                        if renames { &mut all.items_mut()[at] } else { &mut all.bodies_mut()[at] };
                     item.remember_id();
                     apply_json(scope, item, operations)?;
                 }
