@@ -41,8 +41,12 @@ kill-test: ## Kill the controllers at random points, 100 rounds
 	$(CARGO) test --locked --package e2e --test kill -- --ignored --nocapture
 
 footprint: ## Measure start, memory, size and API requests of the release binaries
-	$(CARGO) build --release --quiet --locked --package e2e --bin footprint $(addprefix --bin ,$(BINARIES))
+	$(CARGO) build --release --quiet --locked --bin footprint $(addprefix --bin ,$(BINARIES))
 	target/release/footprint
+
+bench: ## Time to production, against floors; ARGS="--help" lists what can be chosen
+	$(CARGO) build --release --quiet --locked --bin bench $(addprefix --bin ,$(BINARIES))
+	target/release/bench $(ARGS)
 
 conformance: ## Build the kustomize corpus of ../shared, with counts
 	$(CARGO) test --locked --package kustomize --test integration conformance:: -- --nocapture
@@ -68,4 +72,4 @@ verify-generated: ## Fail if generated files are not up to date
 
 verify: lint verify-generated docs test ## What CI runs
 
-.PHONY: help build demo fmt lint test control-plane control-plane-up control-plane-down kill-test footprint conformance fuzz bench-kustomize deny docs generate verify-generated verify
+.PHONY: help build demo fmt lint test control-plane control-plane-up control-plane-down kill-test footprint bench conformance fuzz bench-kustomize deny docs generate verify-generated verify

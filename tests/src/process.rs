@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
 };
 
@@ -45,7 +45,22 @@ impl Process {
         envs: &[(&str, &str)],
         log: impl Into<Stdio>,
     ) -> anyhow::Result<Self> {
-        let child = Command::new(program(name)?)
+        Self::start_at(&program(name)?, args, envs, log)
+    }
+
+    /// Starts any program, with standard error going to `log`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn start_at<S: AsRef<OsStr>>(
+        path: &Path,
+        args: impl IntoIterator<Item = S>,
+        envs: &[(&str, &str)],
+        log: impl Into<Stdio>,
+    ) -> anyhow::Result<Self> {
+        let name = path.display().to_string();
+        let child = Command::new(path)
             .args(args)
             .envs(envs.iter().copied())
             .stdin(Stdio::null())
@@ -54,7 +69,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("failed to start {name}"))?;
-        Ok(Self { child, name: name.to_owned() })
+        Ok(Self { child, name })
     }
 
     /// Takes the pipe that standard error was sent to, where the program was started with one.

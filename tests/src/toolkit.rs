@@ -3,28 +3,26 @@
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use api::{kustomize::Kustomization, source::GitRepository};
 use kube::{
-    Api, Client, Config,
+    Api, Client,
     api::{Patch, PatchParams},
-    config::{KubeConfigOptions, Kubeconfig},
     runtime::wait::await_condition,
 };
 use serde_json::json;
 use tempfile::TempDir;
 use testkit::{git_server::GitServer, repository::Repository};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::Instant,
 };
 
-use crate::Process;
+use crate::{Process, Server};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -37,9 +35,8 @@ pub struct Toolkit {
     /// Acts as administrator.
     pub client: Client,
     scratch: TempDir,
-    kubeconfig: PathBuf,
     storage_port: u16,
-    _api: Process,
+    server: Server,
 }
 
 /// A controller in a process of its own.
@@ -57,25 +54,9 @@ impl Toolkit {
     /// When it does not start.
     pub async fn start() -> anyhow::Result<Self> {
         let scratch = tempfile::tempdir().context("failed to create a scratch directory")?;
-        let kubeconfig = scratch.path().join("kubeconfig");
-        let args = ["local", "--no-controllers", "--write-kubeconfig"].map(str::to_owned);
-        let args = args.into_iter().chain([kubeconfig.display().to_string()]);
-        let mut api = Process::start("tidegate", args, &[], Stdio::piped())?;
-        let stderr = api.stderr().context("standard error is a pipe")?;
-        let mut lines = BufReader::new(stderr).lines();
-        while !kubeconfig.exists() {
-            let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
-            line.context("the API does not start in time")??.context("the API has ended")?;
-        }
-        // The pipe must not fill up.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let config = Config::from_custom_kubeconfig(
-            Kubeconfig::read_from(&kubeconfig)?,
-            &KubeConfigOptions::default(),
-        )
-        .await?;
-        let client = Client::try_from(config)?;
-        Ok(Self { client, scratch, kubeconfig, storage_port: free_port()?, _api: api })
+        let server = Server::start(scratch.path()).await?;
+        let client = server.client.clone();
+        Ok(Self { client, scratch, storage_port: free_port()?, server })
     }
 
     /// Starts source-controller. Its storage is the same each time, and so is its address.
@@ -112,7 +93,7 @@ impl Toolkit {
         args.push(format!("--health-addr=127.0.0.1:{}", free_port()?));
         let log = self.scratch.path().join(format!("{name}.log"));
         let log = std::fs::File::options().create(true).append(true).open(log)?;
-        let kubeconfig = self.kubeconfig.display().to_string();
+        let kubeconfig = self.server.kubeconfig.display().to_string();
         let envs = [("KUBECONFIG", kubeconfig.as_str()), ("RUNTIME_NAMESPACE", NAMESPACE)];
         Ok(Controller { process: Process::start(name, args, &envs, log)?, metrics })
     }
@@ -315,6 +296,10 @@ fn requested_at(token: &str) -> serde_json::Value {
 }
 
 /// Returns a port that nobody listens on.
-fn free_port() -> anyhow::Result<u16> {
+///
+/// # Errors
+///
+/// When there is none.
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
