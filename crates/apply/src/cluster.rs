@@ -5,8 +5,10 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use api::inventory::ObjectId;
+use http::{HeaderName, HeaderValue};
 use kube::Client;
 use kube::api::{DeleteParams, GetParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::client::Body;
 use kube::core::{DynamicObject, Request, Resource as _};
 use serde_json::Value;
 
@@ -14,16 +16,27 @@ use crate::error::is_not_found;
 use crate::kinds::{Kind, KindError, Kinds};
 use crate::object::{Subject, text};
 
+/// The header that says whom a request is made for.
+const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
+
 /// A Kubernetes API, with what is known of it; clones share that.
 #[derive(Clone)]
 pub struct Cluster {
-    inner: Arc<Inner>,
+    client: Client,
+    known: Arc<Known>,
 }
 
-struct Inner {
-    client: Client,
+/// What is the same whoever asks.
+struct Known {
     kinds: Kinds,
     seen: Mutex<HashMap<ObjectId, Seen>>,
+}
+
+/// A user cannot be acted as.
+#[derive(Debug, thiserror::Error)]
+#[error("{user:?} is not a name that can be impersonated")]
+pub struct ImpersonationError {
+    user: String,
 }
 
 /// That an object at a version does not differ from what is declared: a later dry run that is made
@@ -37,13 +50,32 @@ struct Seen {
 impl Cluster {
     /// Returns the API that a client talks to.
     pub fn new(client: Client) -> Self {
-        let kinds = Kinds::new(client.clone());
-        Self { inner: Arc::new(Inner { client, kinds, seen: Mutex::default() }) }
+        let known = Known { kinds: Kinds::new(client.clone()), seen: Mutex::default() };
+        Self { client, known: Arc::new(known) }
+    }
+
+    /// Returns the same API, with the rights of a user, e.g. `system:serviceaccount:apps:deployer`.
+    /// Kinds are still asked for with those of the original. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the name cannot stand in the header of a request.
+    pub fn acting_as(&self, user: &str) -> Result<Self, ImpersonationError> {
+        let header = HeaderValue::from_str(user)
+            .map_err(|_| ImpersonationError { user: user.to_owned() })?;
+        let client = self.client.clone();
+        let service = tower::service_fn(move |mut request: http::Request<Body>| {
+            let client = client.clone();
+            request.headers_mut().insert(IMPERSONATE_USER, header.clone());
+            async move { client.send(request).await }
+        });
+        let client = Client::new(service, self.client.default_namespace());
+        Ok(Self { client, known: self.known.clone() })
     }
 
     /// Returns the client.
     pub fn client(&self) -> &Client {
-        &self.inner.client
+        &self.client
     }
 
     /// Returns a kind at a version.
@@ -52,11 +84,11 @@ impl Cluster {
     ///
     /// When the API does not serve it, or could not be asked.
     pub async fn kind(&self, api_version: &str, kind: &str) -> Result<Kind, KindError> {
-        self.inner.kinds.get(api_version, kind).await
+        self.known.kinds.get(api_version, kind).await
     }
 
     pub(crate) fn kinds(&self) -> &Kinds {
-        &self.inner.kinds
+        &self.known.kinds
     }
 
     fn request(kind: &Kind, subject: &Subject) -> Request {
@@ -145,7 +177,7 @@ impl Cluster {
     }
 
     fn seen(&self) -> MutexGuard<'_, HashMap<ObjectId, Seen>> {
-        self.inner.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -29,7 +29,7 @@ mod target;
 mod wait;
 
 pub use change::{Action, Change, ChangeSet};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, ImpersonationError};
 pub use error::{ApplyError, Failure, Problem, PruneError, WaitError};
 pub use kinds::{Kind, KindError};
 pub use object::Subject;

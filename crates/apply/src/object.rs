@@ -56,7 +56,7 @@ impl Subject {
     }
 
     /// Returns the object of an entry of an inventory.
-    pub(crate) fn of_entry(id: &ObjectId, version: &str) -> Self {
+    pub fn of_entry(id: &ObjectId, version: &str) -> Self {
         let api_version = if id.group.is_empty() {
             version.to_owned()
         } else {

@@ -206,6 +206,7 @@ pub(crate) enum BuildKind {
     tidegate build kustomization podinfo --path ./kustomize --kustomization-file podinfo.yaml --dry-run\n  \
     tidegate build kustomization apps --path ./apps --recursive \\\n    \
     --local-sources GitRepository/flux-system/fleet=.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct BuildKustomizationArgs {
     /// The name of the Kustomization
     #[arg(value_parser = name)]
@@ -216,9 +217,12 @@ pub(crate) struct BuildKustomizationArgs {
     /// A file that holds the Kustomization, instead of the one in the cluster
     #[arg(long, value_name = "FILE")]
     pub(crate) kustomization_file: Option<PathBuf>,
-    /// Do not connect to a cluster
+    /// Do not connect to a cluster; variables of ConfigMaps and Secrets have no values then
     #[arg(long, requires = "kustomization_file")]
     pub(crate) dry_run: bool,
+    /// Fail when a variable has neither a value nor a default
+    #[arg(long)]
+    pub(crate) strict_substitute: bool,
     /// Build the Kustomizations among the objects too
     #[arg(short, long)]
     pub(crate) recursive: bool,

@@ -10,6 +10,7 @@ use std::{
 use ::api::kustomize::{GROUP, Kustomization};
 use anyhow::{Context as _, bail};
 use kube::{Api, ResourceExt as _};
+use kustomize_controller::Variables;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -53,7 +54,8 @@ async fn kustomization(global: &Global, args: &BuildKustomizationArgs) -> anyhow
     let mut open = vec![(root, dir)];
     // A child follows its parent, before the siblings that come after it.
     while let Some((kustomization, dir)) = open.pop() {
-        let objects = objects(&kustomization, &dir)?;
+        let objects =
+            objects(&kustomization, &dir, cluster.as_ref(), args.strict_substitute).await?;
         for object in &objects {
             goyaml::write_document(object, &mut text);
             text.push_str("---\n");
@@ -162,16 +164,21 @@ async fn child(
 }
 
 /// Builds the objects of a Kustomization as the controller would apply them.
-fn objects(kustomization: &Kustomization, dir: &Path) -> anyhow::Result<Vec<Value>> {
+async fn objects(
+    kustomization: &Kustomization,
+    dir: &Path,
+    cluster: Option<&Cluster>,
+    strict: bool,
+) -> anyhow::Result<Vec<Value>> {
     let (name, namespace) = (kustomization.name_any(), kustomization.namespace());
     let namespace = namespace.unwrap_or_default();
-    if kustomization.spec.post_build.is_some() {
-        bail!("Kustomization/{namespace}/{name}: spec.postBuild is not supported by this version");
-    }
     let dir = dir.to_str().context("the path of the directory is not UTF-8")?;
-    let built =
-        kustomize_controller::build(&Disk, dir.trim_start_matches('/'), &kustomization.spec)
-            .with_context(|| format!("failed to build Kustomization/{namespace}/{name}"))?;
+    let failed = || format!("failed to build Kustomization/{namespace}/{name}");
+    let client = cluster.map(|cluster| &cluster.client);
+    let variables = Variables::load(client, kustomization, strict).await.with_context(failed)?;
+    let (dir, spec) = (dir.trim_start_matches('/'), &kustomization.spec);
+    let built = kustomize_controller::build(&Disk, dir, spec, variables.as_ref());
+    let built = built.with_context(failed)?;
     let common = kustomization.spec.common_metadata.clone().unwrap_or_default();
     let owner = [(format!("{GROUP}/name"), name), (format!("{GROUP}/namespace"), namespace)];
     let labels: Vec<_> = owner.into_iter().chain(common.labels.into_iter().flatten()).collect();

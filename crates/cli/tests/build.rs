@@ -104,8 +104,6 @@ async fn names_what_is_wrong() {
         &build(&dir, &["other", "--path", "app"]).await,
         "no Kustomization named other of namespace flux-system in file.yaml",
     );
-    write(dir.path(), "file.yaml", &declared("app", "  postBuild: {substitute: {a: b}}\n"));
-    assert_says(&build(&dir, &["app", "--path", "app"]).await, "spec.postBuild is not supported");
     write(dir.path(), "file.yaml", &declared("app", "").replace("interval: 1m", "interval: soon"));
     assert_says(&build(&dir, &["app", "--path", "app"]).await, "spec.interval: \"soon\"");
 }

@@ -39,7 +39,7 @@ pub struct Args {
     /// How often a failed download is tried again.
     #[arg(long, default_value_t = 9)]
     pub http_retry: u32,
-    /// ServiceAccount to impersonate when a Kustomization names none. Not supported yet.
+    /// ServiceAccount to impersonate when a Kustomization names none.
     #[arg(long, default_value = "")]
     pub default_service_account: String,
     /// ServiceAccount whose identity key services are asked with. Not supported yet.
@@ -72,9 +72,6 @@ pub struct CustomStage(Vec<GroupKind>);
 /// Flags that cannot be obeyed.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgsError {
-    /// The flag would change what is applied, and nothing acts on it yet.
-    #[error("--{0} is not supported by this version; leave it out")]
-    Unsupported(&'static str),
     /// The gate would change what is applied, and nothing acts on it yet.
     #[error("feature-gate '{0}' is not supported by this version")]
     UnsupportedGate(&'static str),
@@ -125,6 +122,8 @@ pub(crate) struct Parts {
     pub(crate) hosts: Hosts,
     pub(crate) events: Option<Url>,
     pub(crate) watched: Watched,
+    /// The labels of ConfigMaps and Secrets whose changes count, unless none do.
+    pub(crate) configs: Option<String>,
     pub(crate) retries: Retries<Kustomization>,
 }
 
@@ -154,10 +153,6 @@ impl Args {
             custom_apply_stage_kinds,
             no_cross_namespace_refs,
         } = self;
-        if !default_service_account.is_empty() {
-            // Without it, everything would be applied with the rights of the controller.
-            return Err(ArgsError::Unsupported("default-service-account"));
-        }
         // Kustomizations that need one of these are stalled, so none is applied without it.
         for (flag, value) in [
             ("default-decryption-service-account", default_decryption_service_account),
@@ -178,6 +173,7 @@ impl Args {
                 concurrent_ssa: concurrent_ssa.max(1),
                 requeue_dependency: requeue_dependency.as_std().max(Duration::from_millis(1)),
                 no_cross_namespace_refs,
+                default_service_account: Some(default_service_account).filter(|it| !it.is_empty()),
                 override_managers: override_manager,
                 custom_stage: custom_apply_stage_kinds.0,
                 interval_jitter: f64::from(common.interval_jitter_percentage) / 100.0,
@@ -185,12 +181,15 @@ impl Args {
                     external_artifact: gates.is_enabled("ExternalArtifact"),
                     direct_source_fetch: gates.is_enabled("DirectSourceFetch"),
                     disable_fail_fast: gates.is_enabled("DisableFailFastBehavior"),
+                    strict_substitutions: gates.is_enabled("StrictPostBuildSubstitutions"),
                 },
             },
             concurrency: concurrent.max(1),
             http_retry,
             hosts,
             watched: common.watched()?,
+            configs: Some(common.watch_configs_label_selector)
+                .filter(|_| !gates.is_enabled("DisableConfigWatchers")),
             retries: Retries::new(common.min_retry_delay.as_std(), common.max_retry_delay.as_std()),
             events: common.events_addr.0,
         })
@@ -227,7 +226,6 @@ mod tests {
     #[test]
     fn refuses_what_it_cannot_obey() {
         let refused = |flag: &str| parse(&[flag]).unwrap().into_parts().is_err();
-        assert!(refused("--default-service-account=apps"));
         assert!(refused("--feature-gates=MigrateAPIVersion=true"));
         assert!(refused("--feature-gates=Nonsense=true"));
     }

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use api::kustomize::{Image, KustomizationSpec, Patch, Selector};
+use apply::Subject;
 use kustomize::{FileKind, Options, Overrides, Tree};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::substitute::{SubstituteError, Variables};
 use crate::tree::DiskTree;
 
 /// The objects that an artifact declares.
@@ -27,6 +29,15 @@ pub enum BuildError {
     /// The kustomization cannot be built.
     #[error("kustomize build failed")]
     Build(#[from] kustomize::BuildError),
+    /// Variables of an object could not be replaced.
+    #[error("post build failed for '{object}'")]
+    Substitute {
+        /// The object, e.g. `Deployment/apps/web`.
+        object: String,
+        /// What is wrong.
+        #[source]
+        source: SubstituteError,
+    },
     /// An object does not say what it is.
     #[error("kustomize build failed: object {number} of the output has no {field}")]
     Incomplete {
@@ -64,14 +75,28 @@ pub(crate) fn locate(dir: &Path, path: &str) -> Result<String, PathNotFound> {
     }
 }
 
-/// Builds the objects at a path of a tree, with the spec of the Kustomization merged in. Blocks.
+/// Builds the objects at a path of a tree, with the spec of the Kustomization merged in and
+/// variables replaced. Blocks.
 ///
 /// # Errors
 ///
 /// With the file and the field that are wrong.
-pub fn build(tree: &dyn Tree, path: &str, spec: &KustomizationSpec) -> Result<Built, BuildError> {
+pub fn build(
+    tree: &dyn Tree,
+    path: &str,
+    spec: &KustomizationSpec,
+    variables: Option<&Variables>,
+) -> Result<Built, BuildError> {
     let tree = kustomize::generate(tree, path, &overrides(spec))?;
-    let objects = kustomize::build(&tree, path, &Options::default())?;
+    let mut objects = kustomize::build(&tree, path, &Options::default())?;
+    if let Some(variables) = variables {
+        for object in &mut objects {
+            variables.substitute(object).map_err(|source| {
+                let object = Subject::of(object).to_string();
+                BuildError::Substitute { object, source }
+            })?;
+        }
+    }
     let digest = format!("sha256:{}", hex::encode(Sha256::digest(kustomize::to_yaml(&objects))));
     let mut expanded = Vec::new();
     for object in objects {
@@ -148,7 +173,7 @@ fn image(image: &Image) -> kustomize::Image {
 }
 
 /// Returns the first Secret that is encrypted still, as the API would store it.
-pub(crate) fn encrypted_secret(objects: &[Value]) -> Option<apply::Subject> {
+pub(crate) fn encrypted_secret(objects: &[Value]) -> Option<Subject> {
     let is_encrypted = |object: &&Value| {
         let keep = &object["metadata"]["annotations"]["kustomize.toolkit.fluxcd.io/decrypt"];
         object["kind"] == "Secret"
@@ -156,7 +181,7 @@ pub(crate) fn encrypted_secret(objects: &[Value]) -> Option<apply::Subject> {
             && object.get("sops").is_some()
             && !keep.as_str().is_some_and(|keep| keep.eq_ignore_ascii_case("disabled"))
     };
-    objects.iter().find(is_encrypted).map(apply::Subject::of)
+    objects.iter().find(is_encrypted).map(Subject::of)
 }
 
 #[cfg(test)]
@@ -203,6 +228,7 @@ mod tests {
             &DiskTree::open(dir.path()).unwrap(),
             "",
             &spec(&json!({"targetNamespace": "apps"})),
+            None,
         )
         .unwrap();
         assert_eq!(built.objects.len(), 1);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::kustomize::Kustomization;
 use apply::order::GroupKind;
-use apply::{Cluster, Options, Owner, Target};
+use apply::{Cluster, ImpersonationError, Options, Owner, Target};
 use common::Runtime;
 use common::events::Recorder;
 use common::fetch::Fetcher;
@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) concurrent_ssa: usize,
     pub(crate) requeue_dependency: Duration,
     pub(crate) no_cross_namespace_refs: bool,
+    pub(crate) default_service_account: Option<String>,
     pub(crate) override_managers: Vec<String>,
     pub(crate) custom_stage: Vec<GroupKind>,
     pub(crate) interval_jitter: f64,
@@ -42,10 +43,12 @@ pub(crate) struct Settings {
 
 /// The feature gates that change what is done.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a gate")]
 pub(crate) struct Gates {
     pub(crate) external_artifact: bool,
     pub(crate) direct_source_fetch: bool,
     pub(crate) disable_fail_fast: bool,
+    pub(crate) strict_substitutions: bool,
 }
 
 /// What every run shares.
@@ -94,8 +97,26 @@ impl Context {
         Api::namespaced(self.client.clone(), &obj.namespace().unwrap_or_default())
     }
 
-    /// Returns the cluster, acted in on behalf of a Kustomization.
-    pub(crate) fn target(&self, obj: &Kustomization) -> Target {
+    /// Returns the ServiceAccount that objects of a Kustomization are applied as, if any.
+    pub(crate) fn service_account(&self, obj: &Kustomization) -> Option<String> {
+        let own = obj.spec.service_account_name.clone().filter(|name| !name.is_empty());
+        own.or_else(|| self.settings.default_service_account.clone())
+    }
+
+    /// Returns the cluster, acted in on behalf of a Kustomization and with the rights of its
+    /// ServiceAccount.
+    ///
+    /// # Errors
+    ///
+    /// When the name of the ServiceAccount is none.
+    pub(crate) fn target(&self, obj: &Kustomization) -> Result<Target, ImpersonationError> {
+        let cluster = match self.service_account(obj) {
+            None => self.cluster.clone(),
+            Some(name) => {
+                let namespace = obj.namespace().unwrap_or_default();
+                self.cluster.acting_as(&format!("system:serviceaccount:{namespace}:{name}"))?
+            }
+        };
         let options = Options {
             field_manager: FIELD_MANAGER.to_owned(),
             owner: Owner {
@@ -110,7 +131,7 @@ impl Context {
             stage_timeout: STAGE_TIMEOUT,
             fail_fast: !self.settings.gates.disable_fail_fast,
         };
-        Target::new(self.cluster.clone(), options)
+        Ok(Target::new(cluster, options))
     }
 
     /// Forgets an object that is gone.

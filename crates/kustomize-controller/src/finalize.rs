@@ -7,6 +7,8 @@ use api::inventory::{Inventory, InventoryEntry};
 use api::kustomize::{DeletionPolicy, Kustomization};
 use apply::{Action as Done, Subject};
 use common::events::Severity;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{Api, ResourceExt as _};
 use tracing::{info, warn};
 
 use crate::context::Context;
@@ -39,20 +41,25 @@ impl Context {
         entries: &[InventoryEntry],
         policy: DeletionPolicy,
     ) -> Result<(), Error> {
-        // The objects may be in another cluster, or be none of this controller's business.
-        let unsupported = [
-            ("kubeConfig", obj.spec.kube_config.is_some()),
-            ("serviceAccountName", obj.spec.service_account_name.is_some()),
-        ];
-        if let Some((field, _)) = unsupported.into_iter().find(|(_, is_set)| *is_set) {
-            let message = format!(
-                "unable to prune objects: spec.{field} is not supported by this version; set \
-                 spec.deletionPolicy to Orphan to leave them"
-            );
+        if obj.spec.kube_config.is_some() {
+            // The objects are in another cluster.
+            let message = "unable to prune objects: spec.kubeConfig is not supported by this \
+                           version; set spec.deletionPolicy to Orphan to leave them"
+                .to_owned();
             self.tell(obj, Severity::Error, message.clone());
             return Err(Error::Cleanup(message));
         }
-        let target = self.target(obj);
+        if !self.has_service_account(obj).await? {
+            // Nobody may delete the objects any more, so waiting would not help.
+            let parsed = entries.iter().filter_map(|entry| {
+                Some(Subject::of_entry(&entry.id.parse().ok()?, &entry.version).to_string())
+            });
+            let lines = parsed.collect::<Vec<_>>().join("\n");
+            warn!(count = entries.len(), "the service account is gone; objects are left");
+            self.tell(obj, Severity::Error, format!("unable to prune objects: \n{lines}"));
+            return Ok(());
+        }
+        let target = self.target(obj).map_err(|error| Error::Cleanup(error.to_string()))?;
         let pruned = target.prune(entries, &Inventory::default()).await;
         if let Err(error) = pruned.result {
             warn!(%error, "pruning for deleted resource failed");
@@ -81,6 +88,14 @@ impl Context {
             }
         }
         Ok(())
+    }
+
+    /// Says whether the ServiceAccount that objects were applied as exists, if one is named.
+    async fn has_service_account(&self, obj: &Kustomization) -> Result<bool, Error> {
+        let Some(name) = self.service_account(obj) else { return Ok(true) };
+        let namespace = obj.namespace().unwrap_or_default();
+        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &namespace);
+        Ok(api.get_metadata_opt(&name).await.map_err(Error::Read)?.is_some())
     }
 
     fn tell(&self, obj: &Kustomization, severity: Severity, message: String) {

@@ -5,6 +5,7 @@
 
 mod args;
 mod build;
+mod configs;
 mod context;
 mod dependencies;
 mod finalize;
@@ -14,6 +15,7 @@ mod observe;
 mod progress;
 mod reconcile;
 mod source;
+mod substitute;
 mod tree;
 mod unsupported;
 
@@ -29,13 +31,16 @@ use common::fetch::{Fetcher, Limits};
 use common::metrics::Work;
 use common::watch;
 use futures::channel::mpsc;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::reflector;
 use tokio::task::JoinSet;
 
 pub use args::{Args, ArgsError, CustomStage};
 pub use build::{BuildError, Built, build};
+pub use substitute::{SubstituteError, Variables, VariablesError, envsubst};
 
 use crate::args::Parts;
+use crate::configs::observe_configs;
 use crate::context::Context;
 use crate::observe::{Observer, observe_sources};
 
@@ -52,7 +57,7 @@ const LAST_EVENTS: Duration = Duration::from_secs(5);
 ///
 /// When a flag cannot be obeyed.
 pub async fn run(args: Args, runtime: Runtime) -> Result<(), ArgsError> {
-    let Parts { settings, concurrency, http_retry, hosts, events, watched, retries } =
+    let Parts { settings, concurrency, http_retry, hosts, events, watched, configs, retries } =
         args.into_parts()?;
     let (reader, writer) = reflector::store::<Kustomization>();
     let work = Work::new(&runtime.metrics, "kustomization", "Kustomization", concurrency);
@@ -71,6 +76,12 @@ pub async fn run(args: Args, runtime: Runtime) -> Result<(), ArgsError> {
         if kind != SourceKind::ExternalArtifact || cx.settings.gates.external_artifact {
             sources.spawn(observe_sources(cx.clone(), kind, watched.clone(), wake.clone()));
         }
+    }
+    if let Some(labels) = configs {
+        let config_maps = observe_configs::<ConfigMap>;
+        sources.spawn(config_maps(cx.clone(), watched.clone(), labels.clone(), wake.clone()));
+        let secrets = observe_configs::<Secret>;
+        sources.spawn(secrets(cx.clone(), watched.clone(), labels, wake.clone()));
     }
     let mut observer = Observer { cx: cx.clone(), wake, seen: HashMap::new() };
     let changes = watch::changes(runtime.client.clone(), &watched, writer, move |event| {

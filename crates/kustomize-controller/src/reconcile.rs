@@ -19,6 +19,7 @@ use crate::build;
 use crate::context::Context;
 use crate::progress::Progress;
 use crate::source::ObjectRef;
+use crate::substitute::Variables;
 use crate::tree::DiskTree;
 use crate::unsupported;
 
@@ -94,16 +95,18 @@ async fn converge(
     progress.step("Building manifests").await?;
     let spec = obj.spec.clone();
     let tree = DiskTree::open(dir.path()).or_retry(ARTIFACT_FAILED)?;
+    let strict = cx.settings.gates.strict_substitutions;
+    let variables = Variables::load(Some(&cx.client), obj, strict).await.or_retry(BUILD_FAILED)?;
     let built = tokio::task::spawn_blocking(move || {
         // The files have to stay for as long as they are read.
         let _dir = dir;
-        build::build(&tree, &path, &spec)
+        build::build(&tree, &path, &spec, variables.as_ref())
     });
     let built = built.await.or_retry(BUILD_FAILED)?.or_retry(BUILD_FAILED)?;
     progress.built(&built.digest);
 
     progress.step("Detecting drift").await?;
-    let target = cx.target(obj);
+    let target = cx.target(obj).or_retry(RECONCILIATION_FAILED)?;
     let before = progress.inventory();
     check_decrypted(&built.objects)?;
     let set =

@@ -16,9 +16,7 @@ pub(crate) fn check(spec: &KustomizationSpec) -> Result<(), UnsupportedField> {
     let dependencies = spec.depends_on.as_deref().unwrap_or_default();
     let fields = [
         ("decryption", spec.decryption.is_some()),
-        ("postBuild", spec.post_build.is_some()),
         ("kubeConfig", spec.kube_config.is_some()),
-        ("serviceAccountName", spec.service_account_name.as_ref().is_some_and(|it| !it.is_empty())),
         ("healthCheckExprs", spec.health_check_exprs.as_ref().is_some_and(|it| !it.is_empty())),
         ("dependsOn[].readyExpr", dependencies.iter().any(|it| it.ready_expr.is_some())),
         ("ignore", spec.ignore.as_ref().is_some_and(|it| !it.is_empty())),
@@ -46,9 +44,7 @@ mod tests {
     fn names_the_field_that_has_no_effect() {
         for (field, value) in [
             ("decryption", json!({"provider": "sops"})),
-            ("postBuild", json!({"substitute": {"a": "b"}})),
             ("kubeConfig", json!({"secretRef": {"name": "x"}})),
-            ("serviceAccountName", json!("x")),
             ("healthCheckExprs", json!([{"apiVersion": "v1", "current": "true"}])),
             ("ignore", json!([{"paths": ["/spec"]}])),
         ] {

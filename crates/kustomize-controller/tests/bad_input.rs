@@ -178,9 +178,7 @@ async fn stalls_on_fields_that_have_no_effect_yet() {
     world.publish("main@sha1:1", &[("a.yaml", &config("a", "1"))]).await;
     for (index, (field, value)) in [
         ("decryption", json!({"provider": "sops"})),
-        ("postBuild", json!({"substitute": {"a": "b"}})),
         ("kubeConfig", json!({"secretRef": {"name": "x"}})),
-        ("serviceAccountName", json!("x")),
         ("healthCheckExprs", json!([{"apiVersion": "v1", "current": "true"}])),
         ("ignore", json!([{"paths": ["/spec"]}])),
     ]

@@ -13,4 +13,5 @@ mod inventory;
 mod prune;
 mod shards;
 mod sources;
+mod substitute;
 mod support;
