@@ -9,6 +9,7 @@ mod deletion_policy;
 mod depends_on;
 mod drift;
 mod health;
+mod impersonation;
 mod inventory;
 mod prune;
 mod shards;

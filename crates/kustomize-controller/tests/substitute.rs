@@ -1,21 +1,8 @@
 //! Variables in manifests get values from the spec, ConfigMaps and Secrets.
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use crate::support::{World, config, is_true};
-
-/// Applies an object of the core group in the namespace of the test.
-async fn apply(world: &World, object: Value) {
-    let gvk = GroupVersionKind::gvk("", "v1", object["kind"].as_str().unwrap());
-    let resource = ApiResource::from_gvk(&gvk);
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(world.cluster.client.clone(), &world.namespace, &resource);
-    let name = object["metadata"]["name"].as_str().unwrap();
-    let params = PatchParams::apply("test").force();
-    api.patch(name, &params, &Patch::Apply(&object)).await.unwrap();
-}
 
 fn values(kind: &str, name: &str, data: &Value) -> Value {
     let field = if kind == "Secret" { "stringData" } else { "data" };
@@ -28,8 +15,8 @@ fn values(kind: &str, name: &str, data: &Value) -> Value {
 #[tokio::test]
 async fn later_values_win_and_those_of_the_spec_last() {
     let world = World::start().await;
-    apply(&world, values("ConfigMap", "one", &json!({"a": "1", "b": "1", "c": "1"}))).await;
-    apply(&world, values("Secret", "two", &json!({"b": "2\n", "c": "2"}))).await;
+    world.apply(values("ConfigMap", "one", &json!({"a": "1", "b": "1", "c": "1"}))).await;
+    world.apply(values("Secret", "two", &json!({"b": "2\n", "c": "2"}))).await;
     world.publish("main@sha1:1", &[("x.yaml", &config("x", "${a}-${b}-${c}-${d:=4}"))]).await;
     let post_build = json!({
         "substituteFrom": [
@@ -46,12 +33,12 @@ async fn later_values_win_and_those_of_the_spec_last() {
 #[tokio::test]
 async fn a_changed_value_is_applied_at_once() {
     let world = World::start().await;
-    apply(&world, values("ConfigMap", "one", &json!({"a": "one"}))).await;
+    world.apply(values("ConfigMap", "one", &json!({"a": "one"}))).await;
     world.publish("main@sha1:1", &[("x.yaml", &config("x", "${a}"))]).await;
     let from = json!([{"kind": "ConfigMap", "name": "one"}]);
     world.create("apps", json!({"postBuild": {"substituteFrom": from}})).await;
     world.until_applied("apps", "main@sha1:1").await;
-    apply(&world, values("ConfigMap", "one", &json!({"a": "two"}))).await;
+    world.apply(values("ConfigMap", "one", &json!({"a": "two"}))).await;
     world.until_config("x", Some("two")).await;
 }
 

@@ -8,7 +8,7 @@ use common::Runtime;
 use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::core::{ApiResource, GroupVersion, GroupVersionKind};
 use kube::runtime::wait::await_condition;
 use kube::{Client, CustomResourceExt as _};
 use kustomize_controller::Args;
@@ -182,6 +182,26 @@ impl World {
         });
         let obj = serde_json::from_value(obj).unwrap();
         self.kustomizations().create(&PostParams::default(), &obj).await.unwrap();
+    }
+
+    /// Applies any object of the namespace.
+    pub(crate) async fn apply(&self, object: Value) {
+        let text = |field: &str| object[field].as_str().unwrap();
+        let api = self.objects(text("apiVersion"), text("kind"));
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let params = PatchParams::apply("test").force();
+        api.patch(name, &params, &Patch::Apply(&object)).await.unwrap();
+    }
+
+    /// Deletes any object of the namespace.
+    pub(crate) async fn remove(&self, api_version: &str, kind: &str, name: &str) {
+        self.objects(api_version, kind).delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    fn objects(&self, api_version: &str, kind: &str) -> Api<DynamicObject> {
+        let version: GroupVersion = api_version.parse().unwrap();
+        let resource = ApiResource::from_gvk(&version.with_kind(kind));
+        Api::namespaced_with(self.cluster.client.clone(), &self.namespace, &resource)
     }
 
     pub(crate) async fn merge(&self, name: &str, patch: Value) {
