@@ -159,6 +159,13 @@ fn service(cluster: &Cluster, object: &mut Value, old: Option<&Value>) -> Result
         spec["clusterIPs"] = json!([address]);
     }
     spec["clusterIP"] = address.into();
+    // Without a selector nothing says which families the endpoints will have.
+    let is_open =
+        spec["clusterIP"] == "None" && spec["selector"].as_object().is_none_or(Map::is_empty);
+    if let Some(spec) = spec.as_object_mut().filter(|_| is_open) {
+        spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4", "IPv6"]));
+        spec.entry("ipFamilyPolicy").or_insert("RequireDualStack".into());
+    }
     if let Some(spec) = spec.as_object_mut() {
         spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
         spec.entry("ipFamilyPolicy").or_insert("SingleStack".into());

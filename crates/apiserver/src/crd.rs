@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use smd::managed::Write;
 
 use crate::clock;
-use crate::gc::CRD_CLEANUP;
 use crate::object::Object;
 use crate::registry::{Resource, Scale, Subresources, Version, priority};
 use crate::schema::Schema;
@@ -16,29 +16,129 @@ pub(crate) const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 /// Serves what a definition declares once it was written, and says so in its status.
 ///
-/// The kind is served before anybody can see the definition established.
+/// The kind is served before anybody can see the definition established, and under the names that
+/// it was accepted with. A definition whose names belong to another one of its group waits.
 pub(crate) fn after_write(cluster: &Cluster, tx: &mut Transaction<'_>, key: &Key) {
     let Some(entry) = tx.get(CRDS, key) else { return };
     let mut definition = entry.value.clone();
     if !definition.is_terminating() {
-        establish(&mut definition);
+        let taken = Names::taken(tx, &definition);
+        establish(&mut definition, &taken);
     }
-    let served = resource_of(&definition);
-    cluster.change_registry(|registry| registry.insert(served));
+    if is_true(&definition, ESTABLISHED) {
+        let served = resource_of(&definition);
+        cluster.change_registry(|registry| registry.insert(served));
+    }
+    let freed = definition["status"]["acceptedNames"] != entry.value["status"]["acceptedNames"];
     if definition != entry.value {
         tx.put(CRDS, key, definition);
     }
+    if freed {
+        retry(cluster, tx, &entry.value["spec"]["group"]);
+    }
 }
 
-/// Writes the status of an accepted definition.
-fn establish(definition: &mut Value) {
-    if !definition.finalizers().any(|finalizer| finalizer == CRD_CLEANUP) {
-        let list = definition.meta_mut().entry("finalizers").or_insert_with(|| json!([]));
-        if let Value::Array(list) = list {
-            list.push(CRD_CLEANUP.into());
+/// Looks again at the definitions of a group that wait for their names.
+pub(crate) fn retry(cluster: &Cluster, tx: &mut Transaction<'_>, group: &Value) {
+    for key in tx.keys(CRDS) {
+        let Some(entry) = tx.get(CRDS, &key) else { continue };
+        let waits = entry.value["spec"]["group"] == *group
+            && condition(&entry.value, ACCEPTED).is_some()
+            && !is_true(&entry.value, ACCEPTED);
+        if waits {
+            let mut definition = entry.value.clone();
+            establish(&mut definition, &Names::taken(tx, &entry.value));
+            if definition["status"] != entry.value["status"] {
+                let served = is_true(&definition, ESTABLISHED).then(|| resource_of(&definition));
+                tx.put(CRDS, &key, definition);
+                if let Some(served) = served {
+                    cluster.change_registry(|registry| registry.insert(served));
+                }
+            }
         }
     }
-    let names = definition["spec"]["names"].clone();
+}
+
+const ACCEPTED: &str = "NamesAccepted";
+const ESTABLISHED: &str = "Established";
+
+fn condition<'a>(definition: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = definition["status"]["conditions"].as_array()?;
+    conditions.iter().find(|condition| condition["type"] == kind)
+}
+
+fn is_true(definition: &Value, kind: &str) -> bool {
+    condition(definition, kind).is_some_and(|condition| condition["status"] == "True")
+}
+
+/// Names that other definitions of a group were accepted with.
+#[derive(Debug, Default)]
+struct Names {
+    resources: Vec<String>,
+    kinds: Vec<String>,
+}
+
+impl Names {
+    fn taken(tx: &Transaction<'_>, definition: &Value) -> Self {
+        let mut names = Self::default();
+        let others = tx.keys(CRDS).into_iter().filter(|key| key.name != definition.name());
+        for other in others.filter_map(|key| tx.get(CRDS, &key)) {
+            if other.value["spec"]["group"] != definition["spec"]["group"] {
+                continue;
+            }
+            let accepted = &other.value["status"]["acceptedNames"];
+            let texts = |field: &str| texts(&accepted[field]);
+            names
+                .resources
+                .extend(["plural", "singular", "shortNames"].into_iter().flat_map(texts));
+            names.kinds.extend(["kind", "listKind"].into_iter().flat_map(texts));
+        }
+        names
+    }
+
+    /// Takes over the wanted names that nobody else has; returns reason and message of what stands
+    /// in the way.
+    ///
+    /// Source: `calculateNamesAndConditions`, apiextensions-apiserver 0.36.
+    fn accept(&self, wanted: &Value, accepted: &mut Value) -> Option<(&'static str, String)> {
+        let mut refused = None;
+        for (field, reason) in [
+            ("plural", "PluralConflict"),
+            ("singular", "SingularConflict"),
+            ("shortNames", "ShortNamesConflict"),
+            ("kind", "KindConflict"),
+            ("listKind", "ListKindConflict"),
+        ] {
+            let taken = if field.ends_with("ind") { &self.kinds } else { &self.resources };
+            let own = texts(&accepted[field]);
+            let conflicts: Vec<String> = texts(&wanted[field])
+                .into_iter()
+                .filter(|name| !own.contains(name) && taken.contains(name))
+                .map(|name| format!("{name:?} is already in use"))
+                .collect();
+            match conflicts.as_slice() {
+                [] if wanted.get(field).is_some() => accepted[field] = wanted[field].clone(),
+                [] => {}
+                [one] => refused = Some((reason, one.clone())),
+                many => refused = Some((reason, format!("[{}]", many.join(", ")))),
+            }
+        }
+        if let Some(categories) = wanted.get("categories") {
+            accepted["categories"] = categories.clone();
+        }
+        refused
+    }
+}
+
+/// Returns a text, or the texts of a list.
+fn texts(value: &Value) -> Vec<String> {
+    let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Writes the status of a definition.
+fn establish(definition: &mut Value, taken: &Names) {
+    let before = definition.clone();
     let storage = definition["spec"]["versions"]
         .as_array()
         .into_iter()
@@ -50,32 +150,81 @@ fn establish(definition: &mut Value) {
     if !stored.contains(&storage) {
         stored.push(storage);
     }
-    let mut conditions = definition["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    for (kind, reason, message) in [
-        ("NamesAccepted", "NoConflicts", "no conflicts found"),
-        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-    ] {
-        if !conditions.iter().any(|condition| condition["type"] == kind) {
-            conditions.push(json!({
-                "type": kind,
-                "status": "True",
-                "lastTransitionTime": clock::now(),
-                "reason": reason,
-                "message": message,
-            }));
+    let mut accepted = match &definition["status"]["acceptedNames"] {
+        Value::Object(names) => Value::Object(names.clone()),
+        _ => json!({}),
+    };
+    let refused = taken.accept(&definition["spec"]["names"], &mut accepted);
+    // Names that are not known yet are empty rather than absent.
+    for field in ["plural", "kind"] {
+        if accepted.get(field).is_none() {
+            accepted[field] = "".into();
         }
+    }
+    let was_established = is_true(definition, ESTABLISHED);
+    let mut conditions = definition["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let (accepted_now, reason, message) = match &refused {
+        Some((reason, message)) => (false, *reason, message.as_str()),
+        None => (true, "NoConflicts", "no conflicts found"),
+    };
+    set_condition(&mut conditions, ACCEPTED, accepted_now, reason, message);
+    if !was_established {
+        let (reason, message) = if accepted_now {
+            ("InitialNamesAccepted", "the initial names have been accepted")
+        } else {
+            ("NotAccepted", "not all names are accepted")
+        };
+        set_condition(&mut conditions, ESTABLISHED, accepted_now, reason, message);
     }
     definition["status"] = json!({
         "conditions": conditions,
-        "acceptedNames": names,
+        "acceptedNames": accepted,
         "storedVersions": stored,
     });
+    if definition["status"] != before["status"] {
+        record_manager(definition, &before);
+    }
+}
+
+fn set_condition(conditions: &mut Vec<Value>, kind: &str, is: bool, reason: &str, message: &str) {
+    let mut new = json!({
+        "type": kind,
+        "status": if is { "True" } else { "False" },
+        "lastTransitionTime": clock::now(),
+        "reason": reason,
+        "message": message,
+    });
+    match conditions.iter_mut().find(|one| one["type"] == kind) {
+        Some(old) => {
+            if old["status"] == new["status"] {
+                new["lastTransitionTime"] = old["lastTransitionTime"].clone();
+            }
+            *old = new;
+        }
+        None => conditions.push(new),
+    }
+}
+
+/// Records that the status is the server's own.
+fn record_manager(definition: &mut Value, before: &Value) {
+    const GROUP: &str = "apiextensions.k8s.io";
+    const KIND: &str = "CustomResourceDefinition";
+    let Some(schema) = smd::Schema::builtin(GROUP, "v1", KIND) else { return };
+    let write = Write {
+        manager: "kube-apiserver",
+        subresource: "status",
+        api_version: "apiextensions.k8s.io/v1",
+        time: &clock::now(),
+        reset: &smd::managed::reset_fields(GROUP, KIND, false, true, "status"),
+        schemas: &|_| Some(schema.clone()),
+    };
+    smd::managed::update(&write, Some(before), definition);
 }
 
 /// Returns the kind that a definition declares.
 fn resource_of(definition: &Value) -> Resource {
     let spec = &definition["spec"];
-    let names = &spec["names"];
+    let names = &definition["status"]["acceptedNames"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let list = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().map(text).collect()

@@ -41,7 +41,7 @@ pub(crate) fn answer(
                 value["apiVersion"] = "v1".into();
                 ok(&value)
             }
-            _ => Err(ApiError::no_such_path()),
+            _ => Ok(output::no_page()),
         },
         ["api", version] => resources(registry, "", version),
         ["apis", group, version] => resources(registry, group, version),
@@ -56,24 +56,58 @@ pub(crate) fn answer(
         ["openapi", "v3", "apis", group, version] => {
             ok(&openapi::document(registry, group, version).ok_or_else(ApiError::no_such_path)?)
         }
-        [] => ok(
-            &json!({"paths": ["/api", "/apis", "/healthz", "/openapi/v2", "/openapi/v3", "/version"]}),
-        ),
-        _ => Err(ApiError::no_such_path()),
+        [] => ok(&json!({"paths": paths(registry)})),
+        _ => Ok(output::no_page()),
     }
 }
 
+/// Returns the paths that lead to everything else.
+fn paths(registry: &Registry) -> Vec<String> {
+    let others = [
+        "api",
+        "apis",
+        "healthz",
+        "livez",
+        "metrics",
+        "openapi/v2",
+        "openapi/v3",
+        "readyz",
+        "version",
+    ];
+    let mut paths: Vec<String> = others.map(|path| format!("/{path}")).into();
+    for (group, versions) in registry.groups() {
+        if group.is_empty() {
+            paths.extend(versions.iter().map(|version| format!("/api/{version}")));
+        } else {
+            paths.extend(versions.iter().map(|version| format!("/apis/{group}/{version}")));
+            paths.push(format!("/apis/{group}"));
+        }
+    }
+    paths.sort();
+    paths
+}
+
 fn version() -> Value {
+    // As Go calls them.
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
     json!({
         "major": "1",
         "minor": "36",
+        "emulationMajor": "1",
+        "emulationMinor": "36",
+        "minCompatibilityMajor": "1",
+        "minCompatibilityMinor": "35",
         "gitVersion": concat!("v1.36.0+tidegate.", env!("CARGO_PKG_VERSION")),
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "",
         "compiler": "rustc",
-        "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+        "platform": format!("{}/{arch}", std::env::consts::OS),
     })
 }
 
@@ -153,17 +187,25 @@ fn resources(registry: &Registry, group: &str, version: &str) -> Result<Response
         }
     }
     let group_version = found[0].api_version(version);
-    let value = json!({
+    let mut value = json!({
         "kind": "APIResourceList",
-        "apiVersion": "v1",
         "groupVersion": group_version,
         "resources": list,
     });
+    if !group.is_empty() {
+        value["apiVersion"] = "v1".into();
+    }
     Ok(output::json(StatusCode::OK, &value, &[]))
 }
 
 fn verbs(resource: &Resource) -> &'static [&'static str] {
-    if resource.review { &["create"] } else { &MAIN_VERBS }
+    if resource.review {
+        &["create"]
+    } else if resource.is("", "namespaces") {
+        &["create", "delete", "get", "list", "patch", "update", "watch"]
+    } else {
+        &MAIN_VERBS
+    }
 }
 
 type SubresourceKind<'a> = (&'a str, Option<&'a str>, &'a str);
@@ -233,19 +275,24 @@ fn aggregated(registry: &Registry, core: bool) -> Response<Body> {
 fn aggregated_resource(resource: &Resource, version: &str) -> Option<Value> {
     let one = resource.version(version)?;
     let kind = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
+    // Built-in kinds do not repeat where they are.
+    let own = |name: &str| {
+        let (group, version) = if resource.custom { (&*resource.group, version) } else { ("", "") };
+        kind(group, version, name)
+    };
     let subresources: Vec<Value> = subresources(resource, one)
         .into_iter()
         .map(|(name, (group, other, kind_name), verbs)| {
             let responded = match other {
                 Some(other) => kind(group, other, kind_name),
-                None => kind(&resource.group, version, kind_name),
+                None => own(kind_name),
             };
             json!({"subresource": name, "responseKind": responded, "verbs": verbs})
         })
         .collect();
     let mut value = json!({
         "resource": resource.plural,
-        "responseKind": kind(&resource.group, version, &resource.kind),
+        "responseKind": own(&resource.kind),
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": resource.singular,
         "verbs": verbs(resource),

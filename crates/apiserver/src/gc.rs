@@ -82,6 +82,10 @@ fn remove_or_mark(
     if propagation == Propagation::Foreground && has_dependents && !waits {
         add_finalizer(&mut value, FOREGROUND);
     }
+    let cleans_up = value.finalizers().any(|name| name == CRD_CLEANUP);
+    if &**resource == CRDS && !value.is_terminating() && !cleans_up {
+        add_finalizer(&mut value, CRD_CLEANUP);
+    }
     if !value.is_terminating() {
         let meta = value.meta_mut();
         meta.insert("deletionTimestamp".into(), clock::now().into());

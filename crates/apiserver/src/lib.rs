@@ -31,7 +31,7 @@
 //! | `registry`, `crd` | the kinds: built-in ones, and those of definitions |
 //! | `schema`, `defaults`, `managed`, `strategy` | fields of kinds: types, defaults, managers, validation |
 //! | `admission` | what depends on the state of the cluster: addresses, selectors, accounts |
-//! | `convert`, `protobuf`, `yaml`, `table` | forms of objects: versions, encodings, tables |
+//! | `convert`, `json`, `protobuf`, `yaml`, `table` | forms of objects: versions, encodings, tables |
 //! | `gc` | deletion: finalizers, owners, namespaces, definitions |
 //! | `storage` | objects by revision, a bounded history, transactions |
 //! | `workloads` | a client that simulates controllers, scheduler and kubelet |
@@ -50,6 +50,7 @@ mod crd;
 mod defaults;
 mod discovery;
 mod gc;
+mod json;
 mod managed;
 mod names;
 mod object;

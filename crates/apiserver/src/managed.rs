@@ -63,6 +63,15 @@ pub(crate) fn check_options(call: &Call) -> Result<(), ApiError> {
         let what = "should only contain printable characters";
         causes.push(Cause::invalid("fieldManager", &manager.into(), what));
     }
+    let dry_run: Vec<Value> = call
+        .query
+        .iter()
+        .filter(|(key, _)| key == "dryRun")
+        .map(|(_, value)| value.as_str().into())
+        .collect();
+    if dry_run.iter().any(|value| value != "All") {
+        causes.push(Cause::unsupported("dryRun", &dry_run.into(), &["All"]));
+    }
     if causes.is_empty() {
         Ok(())
     } else {

@@ -147,6 +147,11 @@ impl Registry {
         groups
     }
 
+    /// Returns whether any kind of a group and version is served.
+    pub(crate) fn serves(&self, group: &str, version: &str) -> bool {
+        self.resources.values().any(|one| one.group == group && one.version(version).is_some())
+    }
+
     /// Returns the resources of one group and version, by plural.
     pub(crate) fn in_version(&self, group: &str, version: &str) -> Vec<&Arc<Resource>> {
         let mut found: Vec<_> = self

@@ -62,6 +62,7 @@ fn dispatch(cluster: &Cluster, request: &request::Received) -> Result<Response<B
     let registry = cluster.registry();
     let call = match request::route(&registry, request)? {
         Route::Resource(call) => *call,
+        Route::Nowhere => return Ok(output::no_page()),
         Route::Other => return discovery::answer(cluster, &registry, request),
     };
     if let Some(warning) = call.deprecation() {
@@ -113,6 +114,9 @@ fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         (&Method::PUT, true) => update::run(cluster, call),
         (&Method::PATCH, true) => patch::run(cluster, call),
         (&Method::DELETE, true) => delete::run(cluster, call),
+        (&Method::DELETE, false) if call.resource.is("", "namespaces") => {
+            Err(ApiError::method_not_allowed())
+        }
         (&Method::DELETE, false) => delete::run_collection(cluster, call),
         _ => Err(ApiError::method_not_allowed()),
     }

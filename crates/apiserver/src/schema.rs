@@ -66,7 +66,7 @@ impl FieldValidation {
             "Ignore" => Ok(Self::Ignore),
             "Strict" => Ok(Self::Strict),
             other => {
-                let supported = ["Ignore", "Strict", "Warn"];
+                let supported = ["", "Ignore", "Strict", "Warn"];
                 let cause =
                     crate::status::Cause::unsupported("fieldValidation", &other.into(), &supported);
                 Err(ApiError::invalid("meta.k8s.io", options_kind(call), "", &[cause]))
@@ -91,16 +91,16 @@ pub(crate) fn decode(call: &Call, object: &mut Value) -> Result<(), ApiError> {
     let validation = FieldValidation::of(call)?;
     let Some(version) = call.resource.version(&call.version) else { return Ok(()) };
     let schema = version.schema.typed();
-    if let Some(problem) = smd::validate::type_error(schema, object) {
-        return Err(decode_error(call, object, &problem));
-    }
+    check_types(call, object)?;
     let sent = (validation == FieldValidation::Strict).then(|| object.clone());
     let mut unknown = smd::prune::unknown_fields(schema, object);
     if call.resource.custom {
         unknown.sort();
     }
-    let problems: Vec<String> =
-        unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    let duplicates =
+        call.duplicates().into_iter().map(|path| format!("duplicate field \"{path}\""));
+    let unknown = unknown.iter().map(|path| format!("unknown field \"{path}\""));
+    let problems: Vec<String> = duplicates.chain(unknown).collect();
     match (validation, sent) {
         (FieldValidation::Strict, Some(sent)) if !problems.is_empty() => {
             let detail = format!("strict decoding error: {}", problems.join(", "));
@@ -114,6 +114,15 @@ pub(crate) fn decode(call: &Call, object: &mut Value) -> Result<(), ApiError> {
     }
     defaults::fill(call, object);
     Ok(())
+}
+
+/// Refuses an object whose fields are not of the types of its kind.
+pub(crate) fn check_types(call: &Call, object: &Value) -> Result<(), ApiError> {
+    let Some(version) = call.resource.version(&call.version) else { return Ok(()) };
+    match smd::validate::type_error(version.schema.typed(), object) {
+        Some(problem) => Err(decode_error(call, object, &problem)),
+        None => Ok(()),
+    }
 }
 
 /// Returns the refusal of an object that cannot be decoded.

@@ -191,7 +191,12 @@ fn selectable(resource: &Resource, version: &str, path: &str) -> bool {
         let fields = resource.version(version).map_or(&[][..], |version| &version.selectable);
         return fields.iter().any(|field| field.trim_start_matches('.') == path);
     }
-    let known: &[&str] = match resource.kind.as_str() {
+    own_fields(resource).unwrap_or_default().contains(&path)
+}
+
+/// Returns what objects of a built-in kind can be selected by besides their metadata.
+fn own_fields(resource: &Resource) -> Option<&'static [&'static str]> {
+    Some(match resource.kind.as_str() {
         "Pod" => &[
             "spec.nodeName",
             "spec.restartPolicy",
@@ -222,9 +227,8 @@ fn selectable(resource: &Resource, version: &str, path: &str) -> bool {
         "Job" => &["status.successful"],
         "Service" => &["spec.clusterIP", "spec.type"],
         "CertificateSigningRequest" => &["spec.signerName"],
-        _ => &[],
-    };
-    known.contains(&path)
+        _ => return None,
+    })
 }
 
 fn parse_labels(text: &str) -> Result<Vec<Requirement>, ApiError> {

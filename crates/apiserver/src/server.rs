@@ -14,7 +14,7 @@ use tower::Service;
 use crate::auth::Tokens;
 use crate::body::Body;
 use crate::bootstrap;
-use crate::crd::CRDS;
+use crate::crd::{self, CRDS};
 use crate::rbac;
 use crate::registry::Registry;
 use crate::rest::request::{Received, parse_query};
@@ -137,11 +137,12 @@ impl Cluster {
         })
     }
 
-    fn forget_removed_kinds(&self, tx: &Transaction<'_>) {
+    fn forget_removed_kinds(&self, tx: &mut Transaction<'_>) {
         let registry = self.registry();
         for resource in registry.all().filter(|resource| resource.custom) {
             if tx.get(CRDS, &Key::new("", &*resource.storage)).is_none() {
                 self.change_registry(|registry| registry.remove(&resource.group, &resource.plural));
+                crd::retry(self, tx, &resource.group.as_str().into());
             }
         }
     }

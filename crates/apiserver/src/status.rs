@@ -176,6 +176,14 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
     }
 
+    /// Returns 422 for a patch that does not fit the object.
+    pub fn rejected() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        let mut error = Self::unprocessable(message);
+        error.details = Some(json!({}));
+        error
+    }
+
     /// Returns 400.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
@@ -269,7 +277,8 @@ impl ApiError {
 
     /// Returns the 504 of a list or watch at a revision that does not exist yet.
     pub fn too_large_resource_version(requested: u64, current: u64) -> Self {
-        let message = format!("Too large resource version: {requested}, current: {current}");
+        let message =
+            format!("Timeout: Too large resource version: {requested}, current: {current}");
         let mut error = Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message);
         error.details = Some(json!({
             "causes": [{

@@ -8,6 +8,7 @@ mod custom;
 mod format;
 mod jsonpath;
 mod network;
+mod resource;
 mod workload;
 
 use serde_json::{Map, Value, json};
@@ -136,6 +137,7 @@ fn printer(group: &str, kind: &str) -> Option<Printer> {
     workload::printer(group, kind)
         .or_else(|| network::printer(group, kind))
         .or_else(|| cluster::printer(group, kind))
+        .or_else(|| resource::printer(group, kind))
 }
 
 #[cfg(test)]

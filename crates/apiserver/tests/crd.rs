@@ -1,6 +1,6 @@
 //! Custom kinds: served as declared, with their subresources, until the definition goes.
 
-use crate::support::{self, client, create, group, refusal, until};
+use crate::support::{self, client, create, embedded, group, refusal, until};
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{
@@ -228,4 +228,58 @@ async fn definitions_are_completed_and_checked() {
         assert_eq!((status.code, status.reason.as_str()), (422, "Invalid"));
         assert!(status.message.contains(part), "{}", status.message);
     }
+}
+
+#[tokio::test]
+async fn waits_for_names_that_another_definition_has() {
+    // A real one takes its time, and other tests see it.
+    let client = embedded().await;
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let definition = |plural: &str, short: &str| {
+        let schema = json!({"openAPIV3Schema": {"type": "object"}});
+        json!({
+            "metadata": {"name": format!("{plural}.names.example.com")},
+            "spec": {
+                "group": "names.example.com",
+                "scope": "Namespaced",
+                "names": {"kind": plural.to_uppercase(), "plural": plural, "shortNames": [short]},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}],
+            },
+        })
+    };
+    create(&api, definition("firsts", "one")).await;
+    create(&api, definition("seconds", "one")).await;
+    let conditions = async || {
+        let definition = api.get("seconds.names.example.com").await.unwrap();
+        let conditions = definition.status.unwrap().conditions.unwrap();
+        let shown = conditions.into_iter().map(|one| {
+            format!(
+                "{} {} {}: {}",
+                one.type_,
+                one.status,
+                one.reason.unwrap(),
+                one.message.unwrap()
+            )
+        });
+        shown.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        conditions().await,
+        [
+            "NamesAccepted False ShortNamesConflict: \"one\" is already in use",
+            "Established False NotAccepted: not all names are accepted",
+        ]
+    );
+    let path = "/apis/names.example.com/v1/seconds";
+    let list = || http::Request::get(path).body(Vec::new()).expect("the path is valid");
+    assert_eq!(refusal(client.request_text(list()).await).code, 404);
+    api.delete("firsts.names.example.com", &DeleteParams::default()).await.unwrap();
+    assert_eq!(
+        conditions().await,
+        [
+            "NamesAccepted True NoConflicts: no conflicts found",
+            "Established True InitialNamesAccepted: the initial names have been accepted",
+        ]
+    );
+    client.request_text(list()).await.unwrap();
 }

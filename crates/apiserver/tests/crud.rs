@@ -1,6 +1,6 @@
 //! Creating, reading, changing and listing objects.
 
-use crate::support::client;
+use crate::support::{client, refusal};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Error;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -102,4 +102,82 @@ async fn makes_names_up() {
     let created = api.create(&PostParams::default(), &object).await.unwrap();
     let name = created.metadata.name.unwrap();
     assert!(name.starts_with("job-") && name.len() == 9, "{name}");
+}
+
+/// Returns the answer to a request with a body as it is.
+async fn send(
+    client: &kube::Client,
+    method: &str,
+    path: &str,
+    content_type: &str,
+    body: &str,
+) -> Result<String, kube::Error> {
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", content_type)
+        .body(body.as_bytes().to_vec());
+    client.request_text(request.expect("the literals are valid")).await
+}
+
+#[tokio::test]
+async fn refuses_fields_that_are_given_twice() {
+    let client = client().await;
+    let body = r#"{"metadata": {"name": "a", "name": "b"}, "data": {"x": "1", "x": "2"}}"#;
+    let namespace = client.default_namespace();
+    let path = format!("/api/v1/namespaces/{namespace}/configmaps?fieldValidation=");
+    let json = "application/json";
+    let status = refusal(send(&client, "POST", &format!("{path}Strict"), json, body).await);
+    assert_eq!(
+        status.message,
+        "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: \
+         duplicate field \"metadata.name\", duplicate field \"data.x\""
+    );
+    let made = send(&client, "POST", &format!("{path}Ignore"), json, body).await.unwrap();
+    assert!(made.contains(r#""name":"b""#), "the last one counts: {made}");
+}
+
+#[tokio::test]
+async fn refuses_bodies_that_are_no_objects() {
+    let client = client().await;
+    let path = &format!("/api/v1/namespaces/{}/configmaps", client.default_namespace());
+    send(&client, "POST", path, "application/json", r#"{"metadata": {"name": "a"}}"#)
+        .await
+        .unwrap();
+    for body in ["", "{", "[]", "null", "3", r#""x""#, r#"{"metadata": 3}"#, r#"{"metadata": []}"#]
+    {
+        let answer = send(&client, "POST", path, "application/json", body).await;
+        assert_eq!(refusal(answer).code, 400, "{body}");
+        let path = format!("{path}/a");
+        assert_eq!(refusal(send(&client, "PUT", &path, "application/json", body).await).code, 400);
+        for patch in ["merge-patch", "strategic-merge-patch"] {
+            let content_type = format!("application/{patch}+json");
+            let answer = send(&client, "PATCH", &path, &content_type, body).await;
+            let is_object = body.starts_with("{\"") || (body == "null" && patch.starts_with('s'));
+            let code = answer.as_ref().map_or_else(|_| 400, |_| 200);
+            assert!(is_object || code == 400, "{patch} {body}: {answer:?}");
+        }
+        let apply = format!("{path}?fieldManager=test");
+        let answer = send(&client, "PATCH", &apply, "application/apply-patch+yaml", body).await;
+        assert!((400..500).contains(&refusal(answer).code), "{body}");
+    }
+    let whole = r#"[{"op": "replace", "path": "", "value": []}]"#;
+    let answer =
+        send(&client, "PATCH", &format!("{path}/a"), "application/json-patch+json", whole).await;
+    assert_eq!(refusal(answer).code, 422);
+}
+
+#[tokio::test]
+async fn a_few_kinds_come_into_being_when_they_are_replaced() {
+    let client = client().await;
+    let put = async |path: &str, name: &str| {
+        let body = format!(r#"{{"metadata": {{"name": "{name}"}}}}"#);
+        send(&client, "PUT", &format!("{path}/{name}"), "application/json", &body).await
+    };
+    let namespace = client.default_namespace();
+    let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
+    put(&leases, "a").await.unwrap();
+    put("/apis/rbac.authorization.k8s.io/v1/clusterroles", namespace).await.unwrap();
+    let maps = format!("/api/v1/namespaces/{namespace}/configmaps");
+    assert_eq!(refusal(put(&maps, "a").await).code, 404);
 }

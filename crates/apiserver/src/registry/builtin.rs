@@ -92,6 +92,7 @@ const BATCH: &str = "batch";
 const NETWORKING: &str = "networking.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 const STORAGE: &str = "storage.k8s.io";
+const RESOURCE: &str = "resource.k8s.io";
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const AUTHORIZATION: &str = "authorization.k8s.io";
 const AUTHENTICATION: &str = "authentication.k8s.io";
@@ -150,6 +151,8 @@ const TABLE: &[Row] = &[
     row(NETWORKING, V1, "Ingress", "ingresses").short(&["ing"]).generation().status(),
     row(NETWORKING, V1, "IngressClass", "ingressclasses").cluster().generation(),
     row(NETWORKING, V1, "NetworkPolicy", "networkpolicies").short(&["netpol"]).generation(),
+    row(NETWORKING, V1, "IPAddress", "ipaddresses").short(&["ip"]).cluster(),
+    row(NETWORKING, V1, "ServiceCIDR", "servicecidrs").cluster().status(),
     row(RBAC, V1, "ClusterRole", "clusterroles").cluster(),
     row(RBAC, V1, "ClusterRoleBinding", "clusterrolebindings").cluster(),
     row(RBAC, V1, "Role", "roles"),
@@ -159,6 +162,17 @@ const TABLE: &[Row] = &[
     row(STORAGE, V1, "CSIStorageCapacity", "csistoragecapacities"),
     row(STORAGE, V1, "StorageClass", "storageclasses").short(&["sc"]).cluster(),
     row(STORAGE, V1, "VolumeAttachment", "volumeattachments").cluster().status(),
+    row(STORAGE, V1, "VolumeAttributesClass", "volumeattributesclasses").short(&["vac"]).cluster(),
+    row(RESOURCE, V1, "DeviceClass", "deviceclasses").cluster().generation(),
+    row(RESOURCE, V1, "ResourceClaim", "resourceclaims").status(),
+    row(RESOURCE, V1, "ResourceClaimTemplate", "resourceclaimtemplates"),
+    row(RESOURCE, V1, "ResourceSlice", "resourceslices").cluster().generation(),
+    row(ADMISSION, V1, "MutatingAdmissionPolicy", "mutatingadmissionpolicies")
+        .cluster()
+        .generation(),
+    row(ADMISSION, V1, "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings")
+        .cluster()
+        .generation(),
     row(ADMISSION, V1, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
         .cluster()
         .generation(),
@@ -214,6 +228,9 @@ const TABLE: &[Row] = &[
     row("apiregistration.k8s.io", V1, "APIService", "apiservices").cluster().status(),
 ];
 
+/// Kinds that extend the API, besides those of admission.
+const EXTENSIONS: [&str; 2] = ["APIService", "CustomResourceDefinition"];
+
 /// Returns the built-in kinds.
 pub(crate) fn resources() -> impl Iterator<Item = Resource> {
     TABLE.iter().map(Row::resource)
@@ -226,10 +243,7 @@ impl Row {
         if self.all {
             categories.push("all".to_owned());
         }
-        if self.kind.ends_with("WebhookConfiguration") || self.kind == "APIService" {
-            categories.push("api-extensions".to_owned());
-        }
-        if self.kind == "CustomResourceDefinition" {
+        if self.group == ADMISSION || EXTENSIONS.contains(&self.kind) {
             categories.push("api-extensions".to_owned());
         }
         // Events of both groups are the same objects, kept in the core group's shape.

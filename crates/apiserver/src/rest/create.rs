@@ -10,10 +10,13 @@ use crate::{managed, schema};
 
 /// Creates the object in the body.
 pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
+    if call.resource.namespaced && call.namespace.is_empty() {
+        return Err(ApiError::method_not_allowed());
+    }
     let mut object = call.object()?;
     write::check_identity(call, &mut object)?;
     if object.meta_str("resourceVersion").is_some() {
-        return Err(ApiError::bad_request(
+        return Err(ApiError::unclassified(
             "resourceVersion should not be set on objects to be created",
         ));
     }

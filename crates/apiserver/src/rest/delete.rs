@@ -54,28 +54,27 @@ impl Options {
 
     fn check(&self, call: &Call, entry: &Entry) -> Result<(), ApiError> {
         let value = &entry.value;
+        let resource = &call.resource;
+        // Here the real one names the kind, not the resource.
+        let refuse =
+            |why: &str| ApiError::conflict(&resource.group, &resource.kind, value.name(), why);
         if let Some(uid) = &self.uid
             && value.uid() != Some(uid)
         {
-            return Err(call.conflict(
-                value.name(),
-                &format!(
-                    "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                    value.uid().unwrap_or_default()
-                ),
-            ));
+            return Err(refuse(&format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({}). The \
+                 object might have been deleted and then recreated",
+                value.uid().unwrap_or_default()
+            )));
         }
         if let Some(revision) = &self.resource_version
             && *revision != entry.revision.to_string()
         {
-            return Err(call.conflict(
-                value.name(),
-                &format!(
-                    "Precondition failed: ResourceVersion in precondition: {revision}, \
-                     ResourceVersion in object meta: {}",
-                    entry.revision
-                ),
-            ));
+            return Err(refuse(&format!(
+                "the ResourceVersion in the precondition ({revision}) does not match the \
+                 ResourceVersion in record ({}). The object might have been modified",
+                entry.revision
+            )));
         }
         Ok(())
     }
@@ -111,8 +110,7 @@ pub(crate) fn evict(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     }
     let options = Options::parse(&deletion)?;
     delete(cluster, call, &call.key(), &options)?;
-    let success =
-        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+    let success = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(Reply::Json(StatusCode::CREATED, success))
 }
 

@@ -8,7 +8,7 @@ use crate::rest::Reply;
 use crate::rest::request::Call;
 use crate::selector::Selectors;
 use crate::server::Cluster;
-use crate::status::ApiError;
+use crate::status::{ApiError, Cause};
 use crate::storage::Key;
 
 /// Returns the objects of a resource that the selectors take.
@@ -46,6 +46,9 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
             metadata["remainingItemCount"] = snapshot.remaining.into();
         }
     }
+    if call.resource.custom && metadata.get("continue").is_none() {
+        metadata["continue"] = "".into();
+    }
     let entries = snapshot.entries.into_iter().map(|(_, entry)| entry).collect();
     Ok(Reply::List(metadata, entries))
 }
@@ -54,14 +57,9 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
 fn exact_revision(cluster: &Cluster, call: &Call) -> Result<Option<u64>, ApiError> {
     let given = call.param("resourceVersion").unwrap_or_default();
     let matching = call.param("resourceVersionMatch").unwrap_or_default();
+    check_options(call, given, matching)?;
     if given.is_empty() {
-        return if matching.is_empty() {
-            Ok(None)
-        } else {
-            Err(ApiError::bad_request(
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            ))
-        };
+        return Ok(None);
     }
     let revision = parse_revision(given)?;
     let current = cluster.store.revision();
@@ -69,6 +67,39 @@ fn exact_revision(cluster: &Cluster, call: &Call) -> Result<Option<u64>, ApiErro
         return Err(ApiError::too_large_resource_version(revision, current));
     }
     Ok((matching == "Exact" && revision > 0).then_some(revision))
+}
+
+/// Refuses options of a list that make no sense.
+fn check_options(call: &Call, revision: &str, matching: &str) -> Result<(), ApiError> {
+    const MATCH: &str = "resourceVersionMatch";
+    let mut causes = Vec::new();
+    if call.param("sendInitialEvents").is_some() {
+        let what = "sendInitialEvents is forbidden for list";
+        causes.push(Cause::forbidden("sendInitialEvents", what));
+    }
+    if !matching.is_empty() {
+        if revision.is_empty() {
+            let what = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            causes.push(Cause::forbidden(MATCH, what));
+        }
+        if !call.param("continue").unwrap_or_default().is_empty() {
+            let what = "resourceVersionMatch is forbidden when continue is provided";
+            causes.push(Cause::forbidden(MATCH, what));
+        }
+        if !matches!(matching, "Exact" | "NotOlderThan") {
+            let supported = ["Exact", "NotOlderThan", ""];
+            causes.push(Cause::unsupported(MATCH, &matching.into(), &supported));
+        }
+        if matching == "Exact" && revision == "0" {
+            let what = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            causes.push(Cause::forbidden(MATCH, what));
+        }
+    }
+    if causes.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &causes))
+    }
 }
 
 /// Parses a `resourceVersion` parameter.
@@ -99,7 +130,9 @@ impl Token {
             let (namespace, name) = value["start"].as_str()?.split_once('/')?;
             Some(Self { revision: value["rv"].as_u64()?, after: Key::new(namespace, name) })
         };
-        parse().ok_or_else(|| ApiError::bad_request("continue key is not valid"))
+        parse().ok_or_else(|| {
+            ApiError::bad_request("invalid continue token: continue key is not valid")
+        })
     }
 }
 

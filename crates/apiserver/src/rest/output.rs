@@ -82,6 +82,13 @@ pub(crate) fn text(text: String) -> Response<Body> {
     response
 }
 
+/// Answers for a path that leads nowhere.
+pub(crate) fn no_page() -> Response<Body> {
+    let mut response = text("404 page not found\n".to_owned());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
 /// Answers with a stream of JSON lines.
 pub(crate) fn stream(body: Body) -> Response<Body> {
     let mut response = Response::new(body);

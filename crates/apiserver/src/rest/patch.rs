@@ -10,8 +10,8 @@ use crate::rest::request::{Call, parse_yaml};
 use crate::rest::update::{ATTEMPTS, MODIFIED, check_revision};
 use crate::rest::write;
 use crate::server::Cluster;
-use crate::status::ApiError;
-use crate::{managed, rbac, schema};
+use crate::status::{ApiError, Cause};
+use crate::{json, managed, rbac, schema};
 
 const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
@@ -20,6 +20,13 @@ const APPLY: &str = "application/apply-patch+yaml";
 
 /// A JSON patch has no more operations than this.
 const MOST_OPERATIONS: usize = 10_000;
+
+/// What Go reads patches into.
+const MAP: &str = "map[string]interface {}";
+
+fn json_of(body: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(body).map_err(|error| json::go_text(&error, body))
+}
 
 /// A patch in one of the four forms.
 enum Patch {
@@ -31,34 +38,61 @@ enum Patch {
 
 impl Patch {
     fn parse(call: &Call) -> Result<Self, ApiError> {
-        let bad = |error: serde_json::Error| {
-            ApiError::bad_request(format!("error decoding patch: {error}"))
-        };
+        let bad = |text: &str| ApiError::bad_request(format!("error decoding patch: {text}"));
+        let body = || json_of(&call.body);
         match call.content_type.as_str() {
             JSON => {
-                let patch: json_patch::Patch = serde_json::from_slice(&call.body).map_err(bad)?;
+                let operations = match body().map_err(|text| bad(&text))? {
+                    Value::Array(operations) => operations,
+                    other => return Err(bad(&json::no_object(&other, "[]handlers.jsonPatchOp"))),
+                };
+                if let Some(other) = operations.iter().find(|operation| !operation.is_object()) {
+                    return Err(bad(&json::no_object(other, "handlers.jsonPatchOp")));
+                }
+                let patch: json_patch::Patch =
+                    serde_json::from_value(operations.into()).map_err(|_| ApiError::rejected())?;
                 if patch.0.len() > MOST_OPERATIONS {
                     return Err(ApiError::too_large(MOST_OPERATIONS));
                 }
                 Ok(Self::Json(patch))
             }
-            MERGE => Ok(Self::Merge(serde_json::from_slice(&call.body).map_err(bad)?)),
+            MERGE => match body().map_err(|text| bad(&text))? {
+                Value::Null => Err(ApiError::bad_request("Invalid JSON Patch")),
+                patch @ Value::Object(_) => Ok(Self::Merge(patch)),
+                other => Err(bad(&json::no_object(&other, MAP))),
+            },
             STRATEGIC if call.resource.custom => {
                 Err(ApiError::unsupported_media_type(&[JSON, MERGE, APPLY].join(", ")))
             }
-            STRATEGIC => Ok(Self::Strategic(serde_json::from_slice(&call.body).map_err(bad)?)),
-            APPLY => Ok(Self::Apply(parse_yaml(&call.body)?)),
+            STRATEGIC => match body().map_err(ApiError::bad_request)? {
+                patch @ (Value::Object(_) | Value::Null) => Ok(Self::Strategic(patch)),
+                other => Err(ApiError::bad_request(json::no_object(&other, MAP))),
+            },
+            APPLY => match parse_yaml(&call.body)? {
+                patch @ Value::Object(_) => Ok(Self::Apply(patch)),
+                other => Err(ApiError::bad_request(format!(
+                    "error decoding YAML: error unmarshaling JSON: while decoding JSON: {}",
+                    json::no_object(&other, MAP)
+                ))),
+            },
             _ => Err(ApiError::unsupported_media_type(&[JSON, MERGE, STRATEGIC, APPLY].join(", "))),
         }
     }
 
     fn apply_to(&self, call: &Call, object: &mut Value) -> Result<(), ApiError> {
         match self {
-            Self::Json(patch) => json(object, patch).map_err(|error| {
-                ApiError::unprocessable(format!(
-                    "the server rejected our request due to an error in our request: {error}"
-                ))
-            }),
+            Self::Json(patch) => {
+                operate(object, patch).map_err(|_| ApiError::rejected())?;
+                if object.is_object() {
+                    return Ok(());
+                }
+                let problem = format!(
+                    "couldn't get version/kind; json parse error: {}",
+                    json::no_kind(object)
+                );
+                let cause = Cause::invalid("patch", &object.to_string().into(), &problem);
+                Err(ApiError::invalid("", "", "", &[cause]))
+            }
             Self::Merge(patch) => {
                 json_patch::merge(object, patch);
                 Ok(())
@@ -71,7 +105,7 @@ impl Patch {
 
 /// Applies a JSON patch. As in the API server, and other than in RFC 6902, a test for null holds
 /// where there is nothing.
-fn json(object: &mut Value, patch: &json_patch::Patch) -> Result<(), json_patch::PatchError> {
+fn operate(object: &mut Value, patch: &json_patch::Patch) -> Result<(), json_patch::PatchError> {
     for operation in &patch.0 {
         if let PatchOperation::Test(test) = operation
             && test.value.is_null()
@@ -127,7 +161,7 @@ fn apply(cluster: &Cluster, call: &Call, applied: &Value) -> Result<Reply, ApiEr
                 let why = "uid mismatch: the provided object specified uid ";
                 let why = format!(
                     "{why}{}, and no existing object was found",
-                    applied["metadata"]["uid"]
+                    applied.uid().unwrap_or_default()
                 );
                 return Err(call.conflict(applied.name(), &why));
             }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::admission;
 use crate::convert;
+use crate::object::Object;
 use crate::rest::request::Call;
 use crate::rest::update::{ATTEMPTS, MODIFIED};
 use crate::rest::{Reply, write};
@@ -14,6 +15,10 @@ use crate::status::ApiError;
 /// Assigns a pod to a node.
 pub(crate) fn bind(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
     let binding = call.object()?;
+    if binding.name() != call.name.as_deref().unwrap_or_default() {
+        let what = "name in URL does not match name in Binding object";
+        return Err(ApiError::bad_request(what));
+    }
     let success =
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
     for _ in 0..ATTEMPTS {

@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, header};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use crate::json;
 use crate::protobuf;
 use crate::registry::{Registry, Resource};
 use crate::rest::output::Shape;
@@ -29,6 +30,8 @@ pub(crate) enum Route {
     Resource(Box<Call>),
     /// Discovery, OpenAPI, version, health.
     Other,
+    /// A group or version that is not served.
+    Nowhere,
 }
 
 /// A request for a resource.
@@ -47,6 +50,8 @@ pub(crate) struct Call {
     pub(crate) user: UserInfo,
     pub(crate) user_agent: String,
     warnings: RefCell<Vec<String>>,
+    /// Fields that the body gives twice.
+    duplicates: RefCell<Vec<String>>,
 }
 
 impl Received {
@@ -121,7 +126,25 @@ impl Call {
 
     /// Parses the body as an object, from JSON or YAML.
     pub(crate) fn object(&self) -> Result<Value, ApiError> {
-        parse_object(&self.body, &self.content_type)
+        if !is_json(&self.content_type) {
+            return parse_object(&self.body, &self.content_type);
+        }
+        let refuse = |problem: &str| {
+            let text = json::unrecognized(&self.resource.kind, problem, &self.body);
+            ApiError::bad_request(text)
+        };
+        let (value, duplicates) =
+            json::parse(&self.body).map_err(|error| refuse(&json::go_text(&error, &self.body)))?;
+        if !value.is_object() {
+            return Err(refuse(&json::no_kind(&value)));
+        }
+        *self.duplicates.borrow_mut() = duplicates;
+        Ok(value)
+    }
+
+    /// Returns the fields that the body gives twice, once it was parsed.
+    pub(crate) fn duplicates(&self) -> Vec<String> {
+        self.duplicates.borrow().clone()
     }
 
     /// Returns the same call on other terms.
@@ -140,17 +163,20 @@ impl Call {
             user: self.user.clone(),
             user_agent: self.user_agent.clone(),
             warnings: RefCell::default(),
+            duplicates: RefCell::default(),
         }
     }
+}
+
+fn is_json(content_type: &str) -> bool {
+    matches!(content_type, "" | "application/json" | "application/x-www-form-urlencoded")
 }
 
 /// Parses an object from JSON, or from YAML or protobuf if the content type says so.
 pub(crate) fn parse_object(body: &[u8], content_type: &str) -> Result<Value, ApiError> {
     let value = match content_type {
-        "" | "application/json" | "application/x-www-form-urlencoded" => {
-            serde_json::from_slice(body)
-                .map_err(|error| ApiError::bad_request(error.to_string()))?
-        }
+        json if is_json(json) => serde_json::from_slice(body)
+            .map_err(|error| ApiError::bad_request(error.to_string()))?,
         "application/yaml" | "application/apply-patch+yaml" => parse_yaml(body)?,
         "application/vnd.kubernetes.protobuf" => protobuf::decode(body).map_err(|error| {
             ApiError::bad_request(format!("failed to decode the body: {error}"))
@@ -223,11 +249,12 @@ pub(crate) fn route(registry: &Registry, request: &Received) -> Result<Route, Ap
         [plural, name, subresource] => (*plural, Some(*name), Some(*subresource)),
         _ => return Err(ApiError::no_such_path()),
     };
-    let resource = registry
-        .get(group, plural)
-        .filter(|resource| resource.version(version).is_some())
-        .ok_or_else(ApiError::no_such_path)?
-        .clone();
+    let found = registry.get(group, plural);
+    let resource = match found.filter(|resource| resource.version(version).is_some()) {
+        Some(resource) => resource.clone(),
+        None if registry.serves(group, version) => return Err(ApiError::no_such_path()),
+        None => return Ok(Route::Nowhere),
+    };
     check_scope(&resource, version, namespace, name, subresource)?;
     let mut query = request.query.clone();
     if watch_prefix {
@@ -248,6 +275,7 @@ pub(crate) fn route(registry: &Registry, request: &Received) -> Result<Route, Ap
         user: request.user.clone(),
         user_agent: request.header(header::USER_AGENT).to_owned(),
         warnings: RefCell::default(),
+        duplicates: RefCell::default(),
         resource,
     })))
 }

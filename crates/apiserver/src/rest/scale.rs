@@ -7,12 +7,15 @@ use crate::convert;
 use crate::managed;
 use crate::object::Object;
 use crate::registry::Scale;
-use crate::rest::request::Call;
+use crate::rest::request::{Call, parse_yaml};
 use crate::rest::update::{ATTEMPTS, MODIFIED, check_revision};
 use crate::rest::{Reply, write};
 use crate::selector::{label_text, selector_text};
 use crate::server::Cluster;
-use crate::status::ApiError;
+use crate::status::{ApiError, Cause};
+use crate::storage::Entry;
+
+const APPLY: &str = "application/apply-patch+yaml";
 
 /// Reads or sets the number of replicas.
 pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
@@ -28,6 +31,12 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
             .ok_or_else(|| call.not_found())?;
         let before = convert::outward(call, &old.value);
         let current = view(&scale, &before);
+        if call.method == Method::PATCH && call.content_type == APPLY {
+            match apply(cluster, call, &scale, &before, &old)? {
+                Some(reply) => return Ok(reply),
+                None => continue,
+            }
+        }
         let mut wanted = match call.method {
             Method::GET => return Ok(Reply::Json(StatusCode::OK, current)),
             Method::PUT => call.object()?,
@@ -49,6 +58,7 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         };
         check_revision(call, &wanted, &old)?;
         let replicas = wanted["spec"]["replicas"].take();
+        check_replicas(call, &replicas)?;
         let mut object = before.clone();
         set(
             &mut object,
@@ -68,6 +78,71 @@ pub(crate) fn run(cluster: &Cluster, call: &Call) -> Result<Reply, ApiError> {
         }
     }
     Err(call.conflict(call.name.as_deref().unwrap_or_default(), MODIFIED))
+}
+
+/// Applies a Scale, as its manager, to the object that it is of. `None` says that the object has
+/// changed meanwhile.
+fn apply(
+    cluster: &Cluster,
+    call: &Call,
+    scale: &Scale,
+    before: &Value,
+    old: &Entry,
+) -> Result<Option<Reply>, ApiError> {
+    managed::check_options(call)?;
+    let wanted = parse_yaml(&call.body)?;
+    if wanted["kind"] != "Scale" || wanted["apiVersion"] != "autoscaling/v1" {
+        let text = |field: &str| wanted[field].as_str().unwrap_or_default();
+        let kind = format!("{}, Kind={}", text("apiVersion"), text("kind"));
+        return Err(ApiError::bad_request(format!("invalid object type: {kind}")));
+    }
+    check_revision(call, &wanted, old)?;
+    let replicas = &wanted["spec"]["replicas"];
+    check_replicas(call, replicas)?;
+    let mut config = json!({
+        "apiVersion": call.api_version(),
+        "kind": call.resource.kind,
+        "metadata": {"name": before.name(), "namespace": before.namespace()},
+    });
+    if !replicas.is_null() {
+        set(&mut config, &scale.spec_replicas, replicas.clone());
+    }
+    let mut object = managed::applied(call, Some(before), &config)?;
+    let manager = call.manager();
+    if let Some(Value::Array(entries)) = object.meta_mut().get_mut("managedFields") {
+        // Such an entry has no time, which puts it before those that have one.
+        let is_own = |entry: &Value| {
+            entry["manager"] == *manager
+                && entry["operation"] == "Apply"
+                && entry["subresource"] == "scale"
+        };
+        if let Some(at) = entries.iter().position(is_own) {
+            let mut own = entries.remove(at);
+            if let Some(own) = own.as_object_mut() {
+                own.shift_remove("time");
+            }
+            entries.insert(0, own);
+        }
+    }
+    let mut main = call.with(call.method.clone(), call.name.clone());
+    main.subresource = None;
+    write::prepare_update(cluster, &main, &mut object, before)?;
+    Ok(match write::store_changed(cluster, &main, object, old) {
+        Some(Reply::Stored(code, stored)) => {
+            Some(Reply::Json(code, view(scale, &convert::outward(call, &stored.value))))
+        }
+        other => other,
+    })
+}
+
+fn check_replicas(call: &Call, replicas: &Value) -> Result<(), ApiError> {
+    if replicas.as_i64().is_none_or(|replicas| replicas >= 0) {
+        return Ok(());
+    }
+    let what = "must be greater than or equal to 0";
+    let cause = Cause::invalid("spec.replicas", replicas, what);
+    let name = call.name.as_deref().unwrap_or_default();
+    Err(ApiError::invalid("autoscaling", "Scale", name, &[cause]))
 }
 
 /// Returns the `autoscaling/v1` Scale of an object.

@@ -65,7 +65,11 @@ fn check_parameters(call: &Call, matching: &str, streaming_list: bool) -> Result
     let forbidden = |message: &str| {
         let kind = "ListOptions";
         let cause = crate::status::Cause::forbidden(
-            if message.starts_with("send") { "sendInitialEvents" } else { "resourceVersionMatch" },
+            if message.ends_with("Bookmarks") {
+                "sendInitialEvents"
+            } else {
+                "resourceVersionMatch"
+            },
             message,
         );
         Err(ApiError::invalid("meta.k8s.io", kind, "", &[cause]))

@@ -16,7 +16,7 @@ use crate::rest::request::Call;
 use crate::server::Cluster;
 use crate::status::{ApiError, Cause};
 use crate::storage::{Entry, Key, Transaction};
-use crate::{admission, clock, crd, defaults, names, rbac, strategy};
+use crate::{admission, clock, crd, defaults, names, rbac, schema, strategy};
 
 /// Fields of the metadata that only the server writes.
 const SERVER_OWNED: [&str; 5] =
@@ -25,13 +25,20 @@ const SERVER_OWNED: [&str; 5] =
 /// Checks that an object is of the kind and place that the path says.
 pub(crate) fn check_identity(call: &Call, object: &mut Value) -> Result<(), ApiError> {
     let resource = &call.resource;
+    let expected = call.api_version();
+    if object.get("metadata").is_some_and(|meta| !meta.is_object() && !meta.is_null()) {
+        schema::check_types(call, object)?;
+    }
+    if !resource.custom {
+        for (field, value) in [("kind", &resource.kind), ("apiVersion", &expected)] {
+            if object[field].as_str().is_none_or(str::is_empty) {
+                object[field] = value.clone().into();
+            }
+        }
+    }
     let kind = object["kind"].as_str().unwrap_or_default();
     let api_version = object["apiVersion"].as_str().unwrap_or_default();
-    let expected = call.api_version();
-    if kind.is_empty() && api_version.is_empty() && !resource.custom {
-        object["kind"] = resource.kind.clone().into();
-        object["apiVersion"] = expected.into();
-    } else if kind.is_empty() {
+    if kind.is_empty() {
         return Err(ApiError::bad_request("Object 'Kind' is missing in the body of the request"));
     } else if kind != resource.kind || api_version != expected {
         return Err(ApiError::bad_request(format!(

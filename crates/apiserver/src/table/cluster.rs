@@ -168,7 +168,9 @@ pub(super) fn printer(group: &str, kind: &str) -> Option<Printer> {
             (WEBHOOKS, |one| vec![name(one), count(&one["webhooks"]).into(), age(one)])
         }
         (ADMISSION, "ValidatingAdmissionPolicy") => (ADMISSION_POLICY, admission_policy),
-        (ADMISSION, "ValidatingAdmissionPolicyBinding") => (ADMISSION_BINDING, admission_binding),
+        (ADMISSION, "MutatingAdmissionPolicyBinding" | "ValidatingAdmissionPolicyBinding") => {
+            (ADMISSION_BINDING, admission_binding)
+        }
         ("coordination.k8s.io", "Lease") => {
             (LEASE, |one| vec![name(one), or(&one["spec"]["holderIdentity"], ""), age(one)])
         }
@@ -429,17 +431,21 @@ fn volume_attachment(one: &Value) -> Vec<Value> {
 }
 
 fn admission_policy(one: &Value) -> Vec<Value> {
-    let kind = &one["spec"]["paramKind"];
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     vec![
         name(one),
         count(&one["spec"]["validations"]).into(),
-        match kind {
-            Value::Null => "<unset>".into(),
-            _ => format!("{}/{}", text(&kind["apiVersion"]), text(&kind["kind"])).into(),
-        },
+        param_kind(&one["spec"]["paramKind"]),
         age(one),
     ]
+}
+
+/// Returns the kind of the parameters of an admission policy.
+pub(super) fn param_kind(kind: &Value) -> Value {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    match kind {
+        Value::Null => "<unset>".into(),
+        _ => format!("{}/{}", text(&kind["apiVersion"]), text(&kind["kind"])).into(),
+    }
 }
 
 fn admission_binding(one: &Value) -> Vec<Value> {
