@@ -33,13 +33,15 @@ impl Context {
             progress.remove_healthy();
             return Ok(());
         }
-        progress.health_step().await?;
         let started = Instant::now();
-        let result = tokio::select! {
-            result = target.wait(&checks, obj.spec.timeout()) => result,
-            cause = interrupt.cause() => return Err(preempted(&cause)),
-            () = self.shutdown.cancelled() => return Err(Stop::abandon()),
+        let wait = async {
+            tokio::select! {
+                result = target.wait(&checks, obj.spec.timeout()) => Ok(result),
+                cause = interrupt.cause() => Err(preempted(&cause)),
+                () = self.shutdown.cancelled() => Err(Stop::abandon()),
+            }
         };
+        let result = progress.during_checks(wait).await??;
         let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let elapsed = Duration::from(std::time::Duration::from_millis(millis));
         if let Err(error) = result {

@@ -28,6 +28,9 @@ use tracing::{info, warn};
 use crate::context::Context;
 use crate::reconcile::Error;
 
+/// How long a step may take before the conditions tell it.
+const TOLD_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The status of a Kustomization during a run.
 pub(crate) struct Progress<'a> {
     cx: &'a Context,
@@ -96,26 +99,44 @@ impl<'a> Progress<'a> {
         self.digest = Some(digest.to_owned());
     }
 
-    /// Begins a step, e.g. `Fetching manifests`.
-    pub(crate) async fn step(&mut self, step: &str) -> Result<(), Stop> {
+    /// Does the work of a step, e.g. `Fetching manifests`. The conditions tell the step with the
+    /// next write, and at once when it takes long: most are over before anyone could look.
+    pub(crate) async fn during<T>(
+        &mut self,
+        step: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Stop> {
+        self.step(step);
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = tokio::time::timeout(TOLD_AFTER, &mut work).await {
+            return Ok(done);
+        }
+        self.write().await.map_err(Stop::unrecorded)?;
+        Ok(work.await)
+    }
+
+    /// Begins a step, which the next write tells.
+    pub(crate) fn step(&mut self, step: &str) {
         if self.quiet {
-            return Ok(());
+            return;
         }
         let message = self.step_message(step);
         conditions::remove(&mut self.status.conditions, STALLED);
         self.set(READY, Status::Unknown, PROGRESSING, "Reconciliation in progress");
         self.set(RECONCILING, Status::True, PROGRESSING, message);
-        self.write().await.map_err(Stop::unrecorded)
     }
 
-    /// Begins the wait for health.
-    pub(crate) async fn health_step(&mut self) -> Result<(), Stop> {
+    /// Waits for health, as a step.
+    pub(crate) async fn during_checks<T>(
+        &mut self,
+        checks: impl Future<Output = T>,
+    ) -> Result<T, Stop> {
         let step = "Running health checks";
         if !self.quiet {
             let message = self.step_message(step);
             self.set(HEALTHY, Status::Unknown, PROGRESSING, message);
         }
-        self.step(step).await
+        self.during(step, checks).await
     }
 
     fn step_message(&self, step: &str) -> String {

@@ -13,9 +13,10 @@ use common::fetch::FetchError;
 use common::finalizer;
 use common::stop::{Notice, OrStop as _, Stop, chain};
 use kube::runtime::controller::Action;
+use tempfile::TempDir;
 use tracing::warn;
 
-use crate::build;
+use crate::build::{self, Built};
 use crate::context::Context;
 use crate::progress::Progress;
 use crate::source::ObjectRef;
@@ -82,30 +83,17 @@ async fn converge(
     progress.about(&artifact);
     cx.check_dependencies(obj, &artifact).await?;
 
-    progress.step("Fetching manifests").await?;
-    let dir = cx
-        .fetcher
-        .fetch(&artifact, "kustomization-")
-        .await
-        .map_err(|error| cx.fetch_failed(&error))?;
+    let fetch = cx.fetcher.fetch(&artifact, "kustomization-");
+    let dir = progress.during("Fetching manifests", fetch).await?;
+    let dir = dir.map_err(|error| cx.fetch_failed(&error))?;
     let path = obj.spec.path.as_deref().unwrap_or_default();
     let path = build::locate(dir.path(), path).or_retry(ARTIFACT_FAILED)?;
     progress.attempt();
 
-    progress.step("Building manifests").await?;
-    let spec = obj.spec.clone();
-    let tree = DiskTree::open(dir.path()).or_retry(ARTIFACT_FAILED)?;
-    let strict = cx.settings.gates.strict_substitutions;
-    let variables = Variables::load(Some(&cx.client), obj, strict).await.or_retry(BUILD_FAILED)?;
-    let built = tokio::task::spawn_blocking(move || {
-        // The files have to stay for as long as they are read.
-        let _dir = dir;
-        build::build(&tree, &path, &spec, variables.as_ref())
-    });
-    let built = built.await.or_retry(BUILD_FAILED)?.or_retry(BUILD_FAILED)?;
+    let built = progress.during("Building manifests", build(obj, cx, dir, path)).await??;
     progress.built(&built.digest);
 
-    progress.step("Detecting drift").await?;
+    progress.step("Detecting drift");
     let target = cx.target(obj).or_retry(RECONCILIATION_FAILED)?;
     let before = progress.inventory();
     check_decrypted(&built.objects)?;
@@ -135,6 +123,25 @@ async fn converge(
     cx.check_health(obj, &target, &changes, progress, interrupt).await
 }
 
+/// Builds the objects at a path of an unpacked artifact.
+async fn build(
+    obj: &Kustomization,
+    cx: &Context,
+    dir: TempDir,
+    path: String,
+) -> Result<Built, Stop> {
+    let spec = obj.spec.clone();
+    let tree = DiskTree::open(dir.path()).or_retry(ARTIFACT_FAILED)?;
+    let strict = cx.settings.gates.strict_substitutions;
+    let variables = Variables::load(Some(&cx.client), obj, strict).await.or_retry(BUILD_FAILED)?;
+    let built = tokio::task::spawn_blocking(move || {
+        // The files have to stay for as long as they are read.
+        let _dir = dir;
+        build::build(&tree, &path, &spec, variables.as_ref())
+    });
+    built.await.or_retry(BUILD_FAILED)?.or_retry(BUILD_FAILED)
+}
+
 /// Applies the objects, within the timeout of the Kustomization.
 async fn apply(
     obj: &Kustomization,
@@ -142,7 +149,8 @@ async fn apply(
     set: &Prepared,
     progress: &mut Progress<'_>,
 ) -> Result<ChangeSet, Stop> {
-    let applied = tokio::time::timeout(obj.spec.timeout(), target.apply(set)).await;
+    let apply = tokio::time::timeout(obj.spec.timeout(), target.apply(set));
+    let applied = progress.during("Detecting drift", apply).await?;
     let timeout = || {
         let timeout = api::duration::Duration::from(obj.spec.timeout());
         Stop::retry(RECONCILIATION_FAILED, format!("timeout of {timeout} exceeded while applying"))

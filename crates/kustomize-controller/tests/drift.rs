@@ -4,6 +4,16 @@ use crate::support::{World, config};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
+/// Returns the requests of runs. The object is read when a request to reconcile has changed it; events
+/// are published in the background, and watches may start late.
+fn own_requests(world: &World) -> Vec<String> {
+    let is_watch = |request: &str| request.starts_with("GET") && !request.contains("/namespaces/");
+    let mut requests = world.requests();
+    requests.retain(|request| !request.starts_with("POST") && !is_watch(request));
+    requests.sort_unstable();
+    requests
+}
+
 #[tokio::test]
 async fn corrects_an_object_that_was_edited() {
     let world = World::start().await;
@@ -34,14 +44,7 @@ async fn makes_a_dry_run_for_each_object_and_one_status_write_when_nothing_chang
     world.until_handled("apps", "now").await;
     world.stop().await;
     let namespace = &world.namespace;
-    let mut requests = world.requests();
-    requests.sort_unstable();
-    // The object is read because the request to reconcile is a change that is not our own; the
-    // event is published in the background, and watches of sources may start late.
-    let watches = "GET /apis/source.toolkit.fluxcd.io/v1/";
-    let is_watch =
-        |request: &str| request.starts_with(watches) && !request.contains("/namespaces/");
-    requests.retain(|request| !request.starts_with("POST") && !is_watch(request));
+    let requests = own_requests(&world);
     let configs = format!("/api/v1/namespaces/{namespace}/configmaps");
     let own =
         format!("/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{namespace}/kustomizations/apps");
@@ -51,6 +54,36 @@ async fn makes_a_dry_run_for_each_object_and_one_status_write_when_nothing_chang
             format!("GET {own}"),
             format!("PATCH {configs}/a (dryRun)"),
             format!("PATCH {configs}/b (dryRun)"),
+            format!("PATCH {own}/status"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_first_run_makes_few_requests() {
+    let world = World::start().await;
+    world
+        .publish("main@sha1:1", &[("a.yaml", &config("a", "1")), ("b.yaml", &config("b", "1"))])
+        .await;
+    world.requests();
+    world.create("apps", json!({"wait": true})).await;
+    world.until_applied("apps", "main@sha1:1").await;
+    world.stop().await;
+    let namespace = &world.namespace;
+    let configs = format!("/api/v1/namespaces/{namespace}/configmaps");
+    let own =
+        format!("/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{namespace}/kustomizations/apps");
+    let requests = own_requests(&world);
+    assert_eq!(
+        requests,
+        [
+            format!("PATCH {configs}/a"),
+            format!("PATCH {configs}/a (dryRun)"),
+            format!("PATCH {configs}/b"),
+            format!("PATCH {configs}/b (dryRun)"),
+            // The finalizer, the inventory, and the outcome.
+            format!("PATCH {own}"),
+            format!("PATCH {own}/status"),
             format!("PATCH {own}/status"),
         ]
     );
