@@ -16,7 +16,7 @@ const MAIN_VERBS: [&str; 8] =
 
 /// Answers requests that are not for a resource.
 pub(crate) fn answer(
-    _cluster: &Cluster,
+    cluster: &Cluster,
     registry: &Registry,
     request: &Received,
 ) -> Result<Response<Body>, ApiError> {
@@ -25,6 +25,7 @@ pub(crate) fn answer(
     let parts: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         ["version"] => ok(&version()),
+        ["metrics"] => Ok(output::text(cluster.requests.text(&cluster.store))),
         ["healthz" | "livez" | "readyz", ..] => Ok(output::text("ok".to_owned())),
         ["api"] if wants_aggregated(accept) => Ok(aggregated(registry, true)),
         ["apis"] if wants_aggregated(accept) => Ok(aggregated(registry, false)),

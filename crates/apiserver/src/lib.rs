@@ -27,7 +27,7 @@
 //! | `rbac` | who may do what: roles, bindings, impersonation |
 //! | `server` | the service, its options, and the cluster behind it |
 //! | `rest` | from a request to a verb and back: one file per verb, `write` for what they share |
-//! | `discovery`, `openapi` | what is served, for clients that ask |
+//! | `discovery`, `openapi`, `metrics` | what is served, and how often |
 //! | `registry`, `crd` | the kinds: built-in ones, and those of definitions |
 //! | `schema`, `defaults`, `managed`, `strategy` | fields of kinds: types, defaults, managers, validation |
 //! | `admission` | what depends on the state of the cluster: addresses, selectors, accounts |
@@ -52,6 +52,7 @@ mod discovery;
 mod gc;
 mod json;
 mod managed;
+mod metrics;
 mod names;
 mod object;
 mod openapi;

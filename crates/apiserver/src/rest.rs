@@ -68,20 +68,24 @@ fn dispatch(cluster: &Cluster, request: &request::Received) -> Result<Response<B
     if let Some(warning) = call.deprecation() {
         call.warn(warning);
     }
-    let reply = match run(cluster, &call) {
-        Ok(reply) => reply,
+    let reply = run(cluster, &call);
+    let code = match &reply {
+        Ok(Reply::Stored(code, _) | Reply::Json(code, _)) => *code,
+        Ok(Reply::List(..) | Reply::Text(_) | Reply::Stream(_)) => StatusCode::OK,
+        Err(error) => error.code(),
+    };
+    cluster.requests.count(&call, code);
+    Ok(match reply {
+        Ok(Reply::Stored(code, entry)) => output::object(&call, code, &entry),
+        Ok(Reply::List(metadata, entries)) => output::list(&call, &metadata, &entries),
+        Ok(Reply::Json(code, value)) => output::json(code, &value, &call.warnings()),
+        Ok(Reply::Text(text)) => output::text(text),
+        Ok(Reply::Stream(body)) => output::stream(body),
         // What was warned of before the refusal is said as well.
         Err(error) if !call.warnings().is_empty() => {
-            return Ok(output::json(error.code(), &error.to_value(), &call.warnings()));
+            output::json(error.code(), &error.to_value(), &call.warnings())
         }
         Err(error) => return Err(error),
-    };
-    Ok(match reply {
-        Reply::Stored(code, entry) => output::object(&call, code, &entry),
-        Reply::List(metadata, entries) => output::list(&call, &metadata, &entries),
-        Reply::Json(code, value) => output::json(code, &value, &call.warnings()),
-        Reply::Text(text) => output::text(text),
-        Reply::Stream(body) => output::stream(body),
     })
 }
 

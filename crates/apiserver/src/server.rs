@@ -15,6 +15,7 @@ use crate::auth::Tokens;
 use crate::body::Body;
 use crate::bootstrap;
 use crate::crd::{self, CRDS};
+use crate::metrics;
 use crate::rbac;
 use crate::registry::Registry;
 use crate::rest::request::{Received, parse_query};
@@ -62,6 +63,7 @@ pub(crate) struct Cluster {
     pub(crate) store: Arc<Store>,
     registry: RwLock<Arc<Registry>>,
     pub(crate) tokens: Tokens,
+    pub(crate) requests: metrics::Requests,
     /// Roles and bindings; changed within transactions of the store alone.
     pub(crate) rbac: RwLock<rbac::Index>,
     authority: OnceLock<Authority>,
@@ -75,6 +77,7 @@ impl ApiServer {
             store: Arc::new(Store::new(options.history_limit)),
             registry: RwLock::new(Arc::new(Registry::builtin())),
             tokens: Tokens::default(),
+            requests: metrics::Requests::default(),
             rbac: RwLock::default(),
             authority: OnceLock::new(),
             options,

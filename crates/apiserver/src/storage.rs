@@ -124,6 +124,13 @@ impl Store {
         Self { state: Mutex::new(state) }
     }
 
+    /// Returns how many objects of each resource there are, in the order of their names.
+    pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
+        let state = self.lock();
+        let counts = state.collections.iter();
+        counts.map(|(resource, all)| (resource.to_string(), all.objects.len())).collect()
+    }
+
     /// Returns the revision of the last change.
     pub(crate) fn revision(&self) -> u64 {
         self.lock().revision

@@ -120,3 +120,29 @@ async fn starts_fast() {
     }
     assert!(best < START_LIMIT, "{best:?}");
 }
+
+#[tokio::test]
+async fn counts_requests_and_objects() {
+    let (local, _served) = serve(Options::default()).await;
+    let client = Client::new(local.service(), "default");
+    let api: Api<ConfigMap> = Api::default_namespaced(client.clone());
+    let object = serde_json::from_value(json!({"metadata": {"name": "a"}})).unwrap();
+    for dry_run in [true, false, false] {
+        let params = PostParams { dry_run, ..PostParams::default() };
+        let _ = api.create(&params, &object).await;
+    }
+    let request = http::Request::get("/metrics").body(Vec::new()).expect("the path is valid");
+    let text = client.request_text(request).await.unwrap();
+    let counter = |code: u16, dry_run: &str| {
+        format!(
+            "apiserver_request_total{{code=\"{code}\",component=\"apiserver\",dry_run=\"{dry_run}\",\
+             group=\"\",resource=\"configmaps\",scope=\"resource\",subresource=\"\",verb=\"POST\",\
+             version=\"v1\"}} 1\n"
+        )
+    };
+    for (code, dry_run) in [(201, "All"), (201, ""), (409, "")] {
+        assert!(text.contains(&counter(code, dry_run)), "{code} {dry_run:?} in {text}");
+    }
+    let objects = "apiserver_resource_objects{group=\"\",resource=\"configmaps\"} 1\n";
+    assert!(text.contains(objects), "{text}");
+}
