@@ -54,6 +54,7 @@ mod job;
 mod network;
 mod pod;
 mod replica_set;
+mod revision;
 mod stateful_set;
 mod storage;
 

@@ -10,7 +10,9 @@ use apiserver::{ApiServer, Options, workloads};
 use futures::TryStreamExt;
 use http::{Request, StatusCode};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::apps::v1::{
+    ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet,
+};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{
@@ -411,4 +413,50 @@ async fn the_simulation_recovers_from_an_api_that_fails() {
     world.create::<Deployment>(deployment("nginx:1", "ready")).await;
     world.until::<Deployment>("web", is_rolled_out).await;
     assert!(count.load(Ordering::Relaxed) > FAILURES);
+}
+
+#[tokio::test]
+async fn a_set_remembers_the_templates_it_had() {
+    let world = world();
+    let set = json!({
+        "metadata": {"name": "db"},
+        "spec": {
+            "serviceName": "db",
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": template("postgres:17", "ready"),
+        },
+    });
+    world.create::<StatefulSet>(set).await;
+    let settled = |generation: i64| {
+        move |object: &Value| {
+            let status = &object["status"];
+            status["observedGeneration"] == generation
+                && status["currentRevision"] == status["updateRevision"]
+                && status["readyReplicas"] == 1
+        }
+    };
+    let first = world.until::<StatefulSet>("db", settled(1)).await;
+    let sets = world.api::<StatefulSet>();
+    for (generation, image) in [(2, "postgres:18"), (3, "postgres:17")] {
+        let template = template(image, "ready");
+        let patch = Patch::Merge(json!({"spec": {"template": template}}));
+        sets.patch("db", &PatchParams::default(), &patch).await.unwrap();
+        world.until::<StatefulSet>("db", settled(generation)).await;
+    }
+    let mut revisions =
+        world.api::<ControllerRevision>().list(&ListParams::default()).await.unwrap().items;
+    revisions.sort_by_key(|revision| revision.revision);
+    let images: Vec<_> = revisions
+        .iter()
+        .map(|revision| {
+            let data = serde_json::to_value(&revision.data).unwrap();
+            let template = &data["spec"]["template"];
+            assert_eq!(template["$patch"], "replace");
+            (revision.revision, template["spec"]["containers"][0]["image"].clone())
+        })
+        .collect();
+    assert_eq!(images, [(2, json!("postgres:18")), (3, json!("postgres:17"))]);
+    let latest = revisions.pop().expect("there are two");
+    assert_eq!(first["status"]["currentRevision"], latest.name_any(), "it is the first again");
 }

@@ -12,6 +12,7 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 
 use super::event::Recorder;
+use super::revision::{self, Current};
 use super::{beside, delete, ensure, hash, is_ready, owner, pod_from, pods_of, some, write_status};
 
 const REVISION: &str = "controller-revision-hash";
@@ -28,6 +29,14 @@ async fn reconcile(obj: Arc<DaemonSet>, client: Arc<Client>) -> Result<Action, k
     };
     let api: Api<Pod> = beside(&client, &*obj);
     let revision = hash(&spec.template);
+    let current = Current {
+        selector: &spec.selector,
+        template: &spec.template,
+        name: &format!("{}-{revision}", obj.name_any()),
+        label: (REVISION, &revision),
+        limit: spec.revision_history_limit,
+    };
+    revision::record(&client, &*obj, &current).await?;
     let (current, stale): (Vec<Pod>, Vec<Pod>) = pods_of(&client, &*obj, &spec.selector)
         .await?
         .into_iter()

@@ -12,6 +12,7 @@ use kube::{Client, ResourceExt};
 use serde_json::json;
 
 use super::event::Recorder;
+use super::revision::{self, Current};
 use super::{beside, delete, ensure, hash, is_ready, owner, pod_from, pods_of, some, write_status};
 
 const REVISION: &str = "controller-revision-hash";
@@ -27,7 +28,16 @@ async fn reconcile(obj: Arc<StatefulSet>, client: Arc<Client>) -> Result<Action,
         return Ok(Action::await_change());
     };
     let pods = pods_of(&client, &*obj, &spec.selector).await?;
-    let revision = format!("{}-{}", obj.name_any(), hash(&spec.template));
+    let hash = hash(&spec.template);
+    let revision = format!("{}-{hash}", obj.name_any());
+    let current = Current {
+        selector: &spec.selector,
+        template: &spec.template,
+        name: &revision,
+        label: ("controller.kubernetes.io/hash", &hash),
+        limit: spec.revision_history_limit,
+    };
+    revision::record(&client, &*obj, &current).await?;
     step(&obj, spec, &client, &pods, &revision).await?;
     let desired = spec.replicas.unwrap_or(1);
     let ready = pods.iter().filter(|pod| is_ready(pod)).count();
