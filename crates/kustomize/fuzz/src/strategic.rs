@@ -242,7 +242,11 @@ fn merge_keyed(
     }
     let (patch, directives): (Vec<&Value>, Vec<&Value>) =
         patch.iter().partition(|item| item.get(key).is_some());
-    let own = match directives.first().copied().and_then(directive) {
+    // Elements that have the directive of the list are dropped with it.
+    let of_list = directives.first().copied().and_then(directive);
+    let patch: Vec<&Value> =
+        patch.into_iter().filter(|item| of_list.is_none() || directive(item) != of_list).collect();
+    let own = match of_list {
         Some("delete") => return Ok(None),
         Some("replace") => &[],
         _ => own,
