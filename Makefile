@@ -48,6 +48,9 @@ bench: ## Time to production, against floors; ARGS="--help" lists what can be ch
 	$(CARGO) build --release --quiet --locked --bin bench $(addprefix --bin ,$(BINARIES))
 	target/release/bench $(ARGS)
 
+differential: ## Random requests to the API server of TIDEGATE_KUBECONFIG and the embedded one
+	TIDEGATE_SEQUENCES=$${TIDEGATE_SEQUENCES:-10000} $(CARGO) test --locked --package apiserver --test integration -- --nocapture differential::
+
 conformance: ## Build the kustomize corpus of ../shared, with counts
 	$(CARGO) test --locked --package kustomize --test integration conformance:: -- --nocapture
 
@@ -72,4 +75,4 @@ verify-generated: ## Fail if generated files are not up to date
 
 verify: lint verify-generated docs test ## What CI runs
 
-.PHONY: help build demo fmt lint test control-plane control-plane-up control-plane-down kill-test footprint bench conformance fuzz bench-kustomize deny docs generate verify-generated verify
+.PHONY: help build demo fmt lint test control-plane control-plane-up control-plane-down kill-test footprint bench differential conformance fuzz bench-kustomize deny docs generate verify-generated verify

@@ -147,9 +147,9 @@ impl Registry {
         groups
     }
 
-    /// Returns whether any kind of a group and version is served.
-    pub(crate) fn serves(&self, group: &str, version: &str) -> bool {
-        self.resources.values().any(|one| one.group == group && one.version(version).is_some())
+    /// Returns whether a group has built-in kinds.
+    pub(crate) fn is_builtin(&self, group: &str) -> bool {
+        self.resources.values().any(|one| one.group == group && !one.custom)
     }
 
     /// Returns the resources of one group and version, by plural.

@@ -8,6 +8,7 @@ mod concurrency;
 mod crd;
 mod crud;
 mod delete;
+mod differential;
 mod kubectl;
 mod lists;
 mod openapi;

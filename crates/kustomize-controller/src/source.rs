@@ -142,7 +142,12 @@ impl Context {
     async fn read_source(&self, id: &SourceId) -> Result<Option<DynamicObject>, kube::Error> {
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &id.namespace, &resource(id.kind));
-        api.get_opt(&id.name).await
+        match api.get(&id.name).await {
+            Ok(source) => Ok(Some(source)),
+            // That a kind is not served is said in plain text, which has no reason.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the Kustomizations that a new artifact is about. When all that is new is that it is

@@ -22,7 +22,7 @@ struct Options {
 
 impl Options {
     fn parse(call: &Call) -> Result<Self, ApiError> {
-        let body = if call.body.is_empty() {
+        let body = if matches!(&*call.body, b"" | b"null") {
             json!({})
         } else {
             parse_object(&call.body, &call.content_type)?

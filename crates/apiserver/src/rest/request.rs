@@ -30,7 +30,7 @@ pub(crate) enum Route {
     Resource(Box<Call>),
     /// Discovery, OpenAPI, version, health.
     Other,
-    /// A group or version that is not served.
+    /// A kind that is not served, of a group that is not built in.
     Nowhere,
 }
 
@@ -252,7 +252,7 @@ pub(crate) fn route(registry: &Registry, request: &Received) -> Result<Route, Ap
     let found = registry.get(group, plural);
     let resource = match found.filter(|resource| resource.version(version).is_some()) {
         Some(resource) => resource.clone(),
-        None if registry.serves(group, version) => return Err(ApiError::no_such_path()),
+        None if registry.is_builtin(group) => return Err(ApiError::no_such_path()),
         None => return Ok(Route::Nowhere),
     };
     check_scope(&resource, version, namespace, name, subresource)?;
