@@ -37,6 +37,9 @@ control-plane-up: ## Start the real control plane, print its KUBECONFIG
 control-plane-down: ## Stop it
 	hack/control-plane/down
 
+e2e: ## Run the integration tests against a real control plane
+	hack/e2e
+
 kill-test: ## Kill the controllers at random points, 100 rounds
 	$(CARGO) test --locked --package e2e --test kill -- --ignored --nocapture
 
@@ -73,6 +76,6 @@ generate: ## Write CRDs and install manifests from the types
 verify-generated: ## Fail if generated files are not up to date
 	$(CARGO) run --quiet --locked --package xtask -- generate --check
 
-verify: lint verify-generated docs test ## What CI runs
+verify: lint verify-generated docs test e2e ## What CI runs
 
-.PHONY: help build demo fmt lint test control-plane control-plane-up control-plane-down kill-test footprint bench differential conformance fuzz bench-kustomize deny docs generate verify-generated verify
+.PHONY: help build demo fmt lint test control-plane control-plane-up control-plane-down e2e kill-test footprint bench differential conformance fuzz bench-kustomize deny docs generate verify-generated verify

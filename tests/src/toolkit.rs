@@ -15,7 +15,9 @@ use kube::{
 };
 use serde_json::json;
 use tempfile::TempDir;
-use testkit::{git_server::GitServer, repository::Repository};
+use testkit::{
+    cluster, control_plane::ControlPlane, git_server::GitServer, repository::Repository,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -34,9 +36,11 @@ const NAMESPACE: &str = "default";
 pub struct Toolkit {
     /// Acts as administrator.
     pub client: Client,
-    scratch: TempDir,
-    storage_port: u16,
     server: Server,
+    plane: Option<ControlPlane>,
+    storage_port: u16,
+    /// Goes last: everything keeps its state in it.
+    scratch: TempDir,
 }
 
 /// A controller in a process of its own.
@@ -47,16 +51,26 @@ pub struct Controller {
 }
 
 impl Toolkit {
-    /// Starts the API.
+    /// Starts the API, which the run of the tests may want to be a real one.
     ///
     /// # Errors
     ///
     /// When it does not start.
     pub async fn start() -> anyhow::Result<Self> {
         let scratch = tempfile::tempdir().context("failed to create a scratch directory")?;
-        let server = Server::start(scratch.path()).await?;
+        let plane = ControlPlane::of_test(&scratch.path().join("plane")).await?;
+        let server = match &plane {
+            Some(plane) => Server::at(&plane.kubeconfig()).await?,
+            None => Server::start(scratch.path()).await?,
+        };
         let client = server.client.clone();
-        Ok(Self { client, scratch, storage_port: free_port()?, server })
+        cluster::define(&client, &api::crds()).await?;
+        Ok(Self { client, server, plane, storage_port: free_port()?, scratch })
+    }
+
+    /// Returns the real control plane, where the run of the tests is for one.
+    pub fn control_plane(&mut self) -> Option<&mut ControlPlane> {
+        self.plane.as_mut()
     }
 
     /// Starts source-controller. Its storage is the same each time, and so is its address.

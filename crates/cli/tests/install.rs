@@ -4,16 +4,9 @@ use crate::support::{Cluster, finish, tidegate};
 use kube::core::Request;
 use serde_json::{Value, json};
 
-/// Returns a cluster in which workloads become ready.
-async fn working() -> Cluster {
-    let cluster = Cluster::empty().await;
-    tokio::spawn(apiserver::workloads::run(cluster.client.clone()));
-    cluster
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn installs_in_stages_and_waits_until_the_controllers_are_ready() {
-    let cluster = working().await;
+    let cluster = Cluster::working().await;
     let run = cluster.run(&["install"]).await;
     let changes: Vec<&str> = run.output().lines().collect();
     assert_eq!(changes[0], "Namespace/flux-system created");
@@ -54,7 +47,7 @@ async fn installs_in_stages_and_waits_until_the_controllers_are_ready() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tells_the_versions_of_what_is_installed() {
-    let cluster = working().await;
+    let cluster = Cluster::working().await;
     cluster.run(&["install", "--version", "v9.9.9"]).await.output();
     let run = cluster.run(&["version"]).await;
     let version = env!("CARGO_PKG_VERSION");

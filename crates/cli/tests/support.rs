@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use apiserver::{ApiServer, Options, Served};
+use apiserver::{ApiServer, Options, workloads};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -16,6 +16,7 @@ use manifests::Component;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::control_plane::ControlPlane;
 use tokio::process::{Child, Command};
 
 /// How long a command may take before a test fails.
@@ -24,8 +25,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// A cluster with the CRDs installed.
 pub(crate) struct Cluster {
     pub(crate) client: Client,
+    api: Served,
+    /// Goes last: a control plane keeps its state in it.
     pub(crate) dir: TempDir,
-    served: Served,
+}
+
+/// What answers: the embedded API, or a real one of the test's own.
+enum Served {
+    Embedded(apiserver::Served),
+    Real(ControlPlane),
 }
 
 impl Cluster {
@@ -36,30 +44,53 @@ impl Cluster {
             components: Component::ALL.to_vec(),
             ..manifests::Options::default()
         };
-        for crd in manifests::crds(&options) {
-            cluster.apply(crd).await;
-        }
+        let crds = manifests::crds(&options).into_iter().map(serde_json::from_value);
+        let crds: Vec<_> = crds.collect::<Result<_, _>>().unwrap();
+        testkit::cluster::define(&cluster.client, &crds).await.unwrap();
         cluster.apply(manifests::namespace(&options)).await;
         cluster
     }
 
     /// Returns a cluster as a new one is.
     pub(crate) async fn empty() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let kubeconfig = dir.path().join("kubeconfig");
+        if let Some(plane) = ControlPlane::of_test(&dir.path().join("plane")).await.unwrap() {
+            std::fs::copy(plane.kubeconfig(), kubeconfig).unwrap();
+            let client = plane.client().await.unwrap();
+            return Self { client, api: Served::Real(plane), dir };
+        }
         let api = ApiServer::new(Options::default());
         let served = api.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("kubeconfig"), served.kubeconfig()).unwrap();
-        Self { client: Client::new(api.service(), "default"), dir, served }
+        std::fs::write(kubeconfig, served.kubeconfig()).unwrap();
+        let client = Client::new(api.service(), "default");
+        Self { client, api: Served::Embedded(served), dir }
+    }
+
+    /// Returns a cluster in which workloads become ready.
+    pub(crate) async fn working() -> Self {
+        let mut cluster = Self::empty().await;
+        match &mut cluster.api {
+            Served::Embedded(_) => _ = tokio::spawn(workloads::run(cluster.client.clone())),
+            Served::Real(plane) => plane.start_workloads().await.unwrap(),
+        }
+        cluster
     }
 
     /// Returns the address of the API.
     pub(crate) fn url(&self) -> String {
-        format!("https://{}", self.served.addr)
+        match &self.api {
+            Served::Embedded(served) => format!("https://{}", served.addr),
+            Served::Real(plane) => plane.url(),
+        }
     }
 
     /// Returns the token of the administrator.
     pub(crate) fn token(&self) -> &str {
-        self.served.token.expose_secret()
+        match &self.api {
+            Served::Embedded(served) => served.token.expose_secret(),
+            Served::Real(plane) => plane.token(),
+        }
     }
 
     /// Writes a file and returns its path.

@@ -1,8 +1,8 @@
 //! A Kubernetes API for one test: embedded in it, or a real one that tests share.
 
-use std::{env, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use apiserver::{ApiServer, Options, workloads};
 use http::Request;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
@@ -49,11 +49,7 @@ impl Drop for Simulation {
 ///
 /// When the real one is not there.
 pub async fn cluster() -> anyhow::Result<Cluster> {
-    match env::var("TIDEGATE_CLUSTER").as_deref() {
-        Ok("real") => real().await,
-        Ok("embedded") | Err(_) => embedded().await,
-        Ok(other) => bail!("TIDEGATE_CLUSTER is {other}, not embedded or real"),
-    }
+    if control_plane::is_wanted()? { real().await } else { embedded().await }
 }
 
 /// Returns a new cluster, embedded in the test. Workloads in it stay as they are applied; see
@@ -71,9 +67,8 @@ pub async fn embedded() -> anyhow::Result<Cluster> {
 }
 
 async fn real() -> anyhow::Result<Cluster> {
-    let kubeconfig = env::var_os("TIDEGATE_KUBECONFIG").map(PathBuf::from);
-    let kubeconfig = kubeconfig.context("TIDEGATE_KUBECONFIG is not set: use `make e2e`")?;
-    let mut config = control_plane::config(&kubeconfig).await?;
+    control_plane::note_test()?;
+    let mut config = control_plane::config(&control_plane::shared()?).await?;
     let namespace = create_namespace(&Client::try_from(config.clone())?, "test").await?;
     config.default_namespace.clone_from(&namespace);
     // What the API refuses is for the test to see.
@@ -135,29 +130,37 @@ impl Cluster {
     ///
     /// When the API refuses one.
     pub async fn define(&self, definitions: &[CustomResourceDefinition]) -> anyhow::Result<()> {
-        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        for definition in definitions {
-            match api.create(&PostParams::default(), definition).await {
-                Err(Error::Api(status)) if status.is_already_exists() => {}
-                other => _ = other?,
-            }
-        }
-        for name in definitions.iter().filter_map(|it| it.metadata.name.as_deref()) {
-            let served = await_condition(api.clone(), name, conditions::is_crd_established());
-            timeout(PATIENCE, served).await.with_context(|| format!("{name} is not served"))??;
-        }
-        Ok(())
+        define(&self.client, definitions).await
     }
 }
 
-/// Creates a namespace with a name that no other has. The test that runs stands in an annotation.
+/// Creates the definitions that do not exist yet, and waits until all their kinds are served.
+///
+/// # Errors
+///
+/// When the API refuses one.
+pub async fn define(
+    client: &Client,
+    definitions: &[CustomResourceDefinition],
+) -> anyhow::Result<()> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for definition in definitions {
+        match api.create(&PostParams::default(), definition).await {
+            Err(Error::Api(status)) if status.is_already_exists() => {}
+            other => _ = other?,
+        }
+    }
+    for name in definitions.iter().filter_map(|it| it.metadata.name.as_deref()) {
+        let served = await_condition(api.clone(), name, conditions::is_crd_established());
+        timeout(PATIENCE, served).await.with_context(|| format!("{name} is not served"))??;
+    }
+    Ok(())
+}
+
+/// Creates a namespace with a name that no other has.
 async fn create_namespace(client: &Client, prefix: &str) -> Result<String, Error> {
-    let test = std::thread::current().name().unwrap_or_default().to_owned();
-    let metadata = ObjectMeta {
-        generate_name: Some(format!("{prefix}-")),
-        annotations: Some([("tidegate.dev/test".to_owned(), test)].into()),
-        ..ObjectMeta::default()
-    };
+    let metadata =
+        ObjectMeta { generate_name: Some(format!("{prefix}-")), ..ObjectMeta::default() };
     let namespace = Namespace { metadata, ..Namespace::default() };
     let created = Api::all(client.clone()).create(&PostParams::default(), &namespace).await?;
     Ok(created.metadata.name.unwrap_or_default())

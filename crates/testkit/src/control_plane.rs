@@ -63,12 +63,12 @@ impl Programs {
 }
 
 /// A running control plane. It ends when it is dropped, unless it is [detached](Self::detach).
-#[derive(Debug)]
 pub struct ControlPlane {
     state: PathBuf,
     programs: Programs,
     etcd: u16,
     port: u16,
+    token: String,
     children: Vec<(&'static str, Child)>,
 }
 
@@ -93,12 +93,27 @@ impl ControlPlane {
         let is_empty = fs::read_dir(state)?.next().is_none();
         ensure!(is_empty, "{} is not empty", state.display());
         let (etcd, port) = (free_port()?, free_port()?);
-        prepare(state, port).context("failed to prepare the control plane")?;
+        let token = prepare(state, port).context("failed to prepare the control plane")?;
         let state = state.to_owned();
-        let mut this = Self { state, programs, etcd, port, children: Vec::new() };
+        let mut this = Self { state, programs, etcd, port, token, children: Vec::new() };
         this.start_etcd()?;
         this.start_api_server().await?;
         Ok(this)
+    }
+
+    /// Starts one for a test that changes all of it, if the run of the tests is for a real cluster.
+    ///
+    /// # Errors
+    ///
+    /// As [`ControlPlane::start`].
+    pub async fn of_test(state: &Path) -> anyhow::Result<Option<Self>> {
+        if !is_wanted()? {
+            return Ok(None);
+        }
+        note_test()?;
+        let programs = std::env::var_os("TIDEGATE_PROGRAMS");
+        let programs = programs.context("TIDEGATE_PROGRAMS is not set: use `make e2e`")?;
+        Ok(Some(Self::start(Programs::new(programs.into()), state).await?))
     }
 
     /// Starts the controllers, the scheduler and the node, so that workloads become ready.
@@ -106,7 +121,7 @@ impl ControlPlane {
     /// # Errors
     ///
     /// When a program is missing, or does not start in time.
-    pub async fn with_workloads(mut self) -> anyhow::Result<Self> {
+    pub async fn start_workloads(&mut self) -> anyhow::Result<()> {
         let kubeconfig = format!("--kubeconfig={}", self.kubeconfig().display());
         let alone = ["--leader-elect=false", "--secure-port=0"];
         let fast = ["--kube-api-qps=500", "--kube-api-burst=1000"];
@@ -127,7 +142,8 @@ impl ControlPlane {
         self.run("kwok", node.map(str::to_owned).into_iter().chain([kubeconfig, stages]))?;
 
         let nodes: Api<Node> = Api::all(self.client().await?);
-        let node = json!({"metadata": {"name": "node", "labels": {"type": "kwok"}}});
+        let labels = json!({"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"});
+        let node = json!({"metadata": {"name": "node", "labels": labels}});
         nodes.create(&PostParams::default(), &serde_json::from_value(node)?).await?;
         let is_ready = |node: Option<&Node>| {
             let status = node.and_then(|node| node.status.as_ref());
@@ -137,12 +153,22 @@ impl ControlPlane {
         };
         let wait = timeout(PATIENCE, await_condition(nodes, "node", is_ready));
         wait.await.with_context(|| self.trouble("kwok", "the node does not become ready"))??;
-        Ok(self)
+        Ok(())
     }
 
     /// Returns the path of the administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.state.join("kubeconfig")
+    }
+
+    /// Returns the address of the API.
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the administrator's token.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// Returns a client of the administrator.
@@ -319,6 +345,30 @@ fn running(state: &Path, part: &str) -> Option<Pid> {
     (program.file_name()? == part).then_some(pid)
 }
 
+/// Returns whether the run of the tests is for a real cluster.
+pub(crate) fn is_wanted() -> anyhow::Result<bool> {
+    match std::env::var("TIDEGATE_CLUSTER").as_deref() {
+        Ok("real") => Ok(true),
+        Ok("embedded") | Err(_) => Ok(false),
+        Ok(other) => bail!("TIDEGATE_CLUSTER is {other}, not embedded or real"),
+    }
+}
+
+/// Returns the kubeconfig of the cluster that tests share.
+pub(crate) fn shared() -> anyhow::Result<PathBuf> {
+    let kubeconfig = std::env::var_os("TIDEGATE_KUBECONFIG").map(PathBuf::from);
+    kubeconfig.context("TIDEGATE_KUBECONFIG is not set: use `make e2e`")
+}
+
+/// Notes that the running test uses a real cluster, next to the kubeconfig; `make e2e` counts.
+pub(crate) fn note_test() -> anyhow::Result<()> {
+    let folder = shared()?.with_file_name("tests");
+    fs::create_dir_all(&folder)?;
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    fs::write(folder.join(test), "")?;
+    Ok(())
+}
+
 /// Returns how to connect as the user of a kubeconfig.
 ///
 /// # Errors
@@ -335,8 +385,8 @@ async fn is_ready(client: &Client) -> bool {
     timeout(Duration::from_secs(2), client.request_text(request)).await.is_ok_and(|it| it.is_ok())
 }
 
-/// Writes what the parts know each other by, and the kubeconfig.
-fn prepare(state: &Path, port: u16) -> anyhow::Result<()> {
+/// Writes what the parts know each other by, and the kubeconfig. Returns the administrator's token.
+fn prepare(state: &Path, port: u16) -> anyhow::Result<String> {
     let authority = Authority::new()?;
     let server = authority.issue("127.0.0.1")?;
     let accounts = rcgen::KeyPair::generate()?;
@@ -353,7 +403,7 @@ fn prepare(state: &Path, port: u16) -> anyhow::Result<()> {
     ] {
         fs::write(state.join(name), text)?;
     }
-    Ok(())
+    Ok(token)
 }
 
 /// Returns a kubeconfig; JSON is YAML.

@@ -35,8 +35,8 @@ async fn main() -> anyhow::Result<()> {
             ensure!(!control_plane::is_up(&state), "the control plane is up already");
             // What is left of one that was killed is of no use.
             control_plane::stop(&state).await?;
-            let plane = ControlPlane::start(Programs::new(programs), &state).await?;
-            let plane = plane.with_workloads().await?;
+            let mut plane = ControlPlane::start(Programs::new(programs), &state).await?;
+            plane.start_workloads().await?;
             anstream::println!("{}", plane.kubeconfig().display());
             plane.detach();
         }

@@ -1,0 +1,86 @@
+//! The API and what it stores in fail for a while, as they do when a cluster is upgraded. Only a
+//! real control plane has such parts.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use e2e::{Toolkit, fleet};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use testkit::repository::Repository;
+
+/// Longer than a request to the API waits for etcd.
+const PAUSE: Duration = Duration::from_secs(30);
+
+fn commit(repository: &Repository, value: &str) -> anyhow::Result<String> {
+    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  key: ";
+    repository.write("apps/a.yaml", &format!("{config}{value}\n"))?;
+    repository.commit("Change a")
+}
+
+async fn value(toolkit: &Toolkit) -> anyhow::Result<Option<String>> {
+    let api: Api<ConfigMap> = Api::namespaced(toolkit.client.clone(), "default");
+    Ok(api.get("a").await?.data.and_then(|mut data| data.remove("key")))
+}
+
+/// Returns whether there is a real control plane, after saying that the test is skipped if not.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests should know what they leave out")]
+fn is_real(toolkit: &mut Toolkit) -> bool {
+    let is_real = toolkit.control_plane().is_some();
+    if !is_real {
+        eprintln!("skipped: needs a real control plane, see `make e2e`");
+    }
+    is_real
+}
+
+#[tokio::test]
+async fn controllers_outlive_restarts_of_the_api_server() -> anyhow::Result<()> {
+    let mut toolkit = Toolkit::start().await?;
+    if !is_real(&mut toolkit) {
+        return Ok(());
+    }
+    let (repository, server) = fleet(&toolkit.repositories()?).await?;
+    let first = commit(&repository, "one")?;
+    let source = toolkit.source_controller(&[])?;
+    let flags = ["--enable-leader-election"];
+    let kustomize = toolkit.kustomize_controller(&flags)?;
+    toolkit.declare("fleet", &server.url("fleet")).await?;
+    toolkit.until_applied("fleet", &first).await?;
+    for round in ["two", "three"] {
+        let plane = toolkit.control_plane().context("it is real")?;
+        plane.kill("kube-apiserver")?;
+        plane.start_api_server().await?;
+        let commit = commit(&repository, round)?;
+        toolkit.request("fleet", round).await?;
+        toolkit.until_applied("fleet", &commit).await?;
+        assert_eq!(value(&toolkit).await?.as_deref(), Some(round));
+    }
+    // They are the processes that were started.
+    assert!(source.process.id().is_some() && kustomize.process.id().is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn controllers_outlive_a_pause_of_etcd() -> anyhow::Result<()> {
+    let mut toolkit = Toolkit::start().await?;
+    if !is_real(&mut toolkit) {
+        return Ok(());
+    }
+    let (repository, server) = fleet(&toolkit.repositories()?).await?;
+    let first = commit(&repository, "one")?;
+    let source = toolkit.source_controller(&[])?;
+    let kustomize = toolkit.kustomize_controller(&[])?;
+    toolkit.declare("fleet", &server.url("fleet")).await?;
+    toolkit.until_applied("fleet", &first).await?;
+
+    let second = commit(&repository, "two")?;
+    toolkit.request("fleet", "now").await?;
+    let plane = toolkit.control_plane().context("it is real")?;
+    plane.pause("etcd", true)?;
+    tokio::time::sleep(PAUSE).await;
+    plane.pause("etcd", false)?;
+    toolkit.until_applied("fleet", &second).await?;
+    assert_eq!(value(&toolkit).await?.as_deref(), Some("two"));
+    assert!(source.process.id().is_some() && kustomize.process.id().is_some());
+    Ok(())
+}
