@@ -7,7 +7,12 @@ use serde_json::json;
 /// Returns the requests of runs. The object is read when a request to reconcile has changed it; events
 /// are published in the background, and watches may start late.
 fn own_requests(world: &World) -> Vec<String> {
-    let is_watch = |request: &str| request.starts_with("GET") && !request.contains("/namespaces/");
+    // What is read has a name, after the namespace and the kind.
+    let is_of_one = |path: &str| path.split('/').count() == 3;
+    let is_watch = |request: &str| {
+        let path = request.split_once("/namespaces/").map(|(_, path)| path);
+        request.starts_with("GET") && !path.is_some_and(is_of_one)
+    };
     let mut requests = world.requests();
     requests.retain(|request| !request.starts_with("POST") && !is_watch(request));
     requests.sort_unstable();
