@@ -76,6 +76,6 @@ generate: ## Write CRDs and install manifests from the types
 verify-generated: ## Fail if generated files are not up to date
 	$(CARGO) run --quiet --locked --package xtask -- generate --check
 
-verify: lint verify-generated docs test e2e ## What CI runs
+verify: lint verify-generated docs test ## What CI runs
 
 .PHONY: help build demo fmt lint test control-plane control-plane-up control-plane-down e2e kill-test footprint bench differential conformance fuzz bench-kustomize deny docs generate verify-generated verify

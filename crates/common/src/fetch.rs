@@ -1,8 +1,11 @@
 //! Downloads artifacts, checks their digest and unpacks them.
 
+mod shared;
+
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Component, Path};
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::source::Artifact;
@@ -11,9 +14,11 @@ use futures::StreamExt as _;
 use reqwest::StatusCode;
 use sha2::{Sha256, Sha384, Sha512};
 use tar::EntryType;
-use tempfile::TempDir;
 use tracing::debug;
 use url::Url;
+
+use shared::Shared;
+pub use shared::Unpacked;
 
 /// Why an artifact could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +115,7 @@ pub struct Fetcher {
     retries: u32,
     hosts: Hosts,
     limits: Limits,
+    shared: Shared,
 }
 
 const FIRST_DELAY: Duration = Duration::from_secs(5);
@@ -130,18 +136,26 @@ impl Fetcher {
             .read_timeout(READ_TIMEOUT)
             .build()
             .map_err(|error| FetchError::Download(error.to_string()))?;
-        Ok(Self { client, retries, hosts, limits })
+        Ok(Self { client, retries, hosts, limits, shared: Shared::default() })
     }
 
-    /// Downloads and unpacks an artifact into a directory that is removed when it is dropped; its
-    /// name starts with `prefix`.
+    /// Downloads and unpacks an artifact into a directory whose name starts with `prefix`. Who asks
+    /// for the same artifact at the same time, or soon after, gets the same directory.
     ///
     /// Connection failures and answers of a server in trouble are tried again.
     ///
     /// # Errors
     ///
     /// When the artifact cannot be had, is not the one that was advertised, or cannot be unpacked.
-    pub async fn fetch(&self, artifact: &Artifact, prefix: &str) -> Result<TempDir, FetchError> {
+    pub async fn fetch(
+        &self,
+        artifact: &Artifact,
+        prefix: &str,
+    ) -> Result<Arc<Unpacked>, FetchError> {
+        self.shared.get(artifact, async || self.unpacked(artifact, prefix).await).await
+    }
+
+    async fn unpacked(&self, artifact: &Artifact, prefix: &str) -> Result<Unpacked, FetchError> {
         let url = self.hosts.resolve(&artifact.url)?;
         let mut delay = FIRST_DELAY;
         let mut left = self.retries;
@@ -161,8 +175,8 @@ impl Fetcher {
         let unpacked = tokio::task::spawn_blocking(move || {
             let dir = tempfile::Builder::new().prefix(&prefix).tempdir();
             let dir = dir.map_err(FetchError::Disk)?;
-            unpack(file, dir.path(), limits).map_err(FetchError::Unpack)?;
-            Ok(dir)
+            let size = unpack(file, dir.path(), limits).map_err(FetchError::Unpack)?;
+            Ok(Unpacked::new(dir, size))
         });
         unpacked.await.map_err(|error| FetchError::Disk(io::Error::other(error)))?
     }
@@ -270,10 +284,11 @@ impl Sum {
     }
 }
 
-/// Unpacks an archive. Links are left out; whatever else is no file or directory is an error.
+/// Unpacks an archive, and returns how many bytes its files have. Links are left out; whatever else
+/// is no file or directory is an error.
 ///
 /// Source: `Untar`, fluxcd/pkg `tar/untar.go`.
-fn unpack(file: impl Read, dir: &Path, limits: Limits) -> io::Result<()> {
+fn unpack(file: impl Read, dir: &Path, limits: Limits) -> io::Result<u64> {
     let mut archive = tar::Archive::new(GzDecoder::new(file));
     let mut left = limits.content;
     for (count, entry) in archive.entries()?.enumerate() {
@@ -314,7 +329,7 @@ fn unpack(file: impl Read, dir: &Path, limits: Limits) -> io::Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(limits.content - left)
 }
 
 #[cfg(test)]
@@ -337,7 +352,7 @@ mod tests {
         archive.into_inner().unwrap().finish().unwrap()
     }
 
-    fn unpacked(entries: &[(&str, EntryType)], limits: Limits) -> io::Result<TempDir> {
+    fn unpacked(entries: &[(&str, EntryType)], limits: Limits) -> io::Result<tempfile::TempDir> {
         let dir = tempfile::tempdir()?;
         unpack(&archive(entries)[..], dir.path(), limits)?;
         Ok(dir)

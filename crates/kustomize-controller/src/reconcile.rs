@@ -9,11 +9,10 @@ use api::reason::{
 };
 use apply::{Action as Done, ChangeSet, Metadata, Prepared, Target};
 use common::events::Severity;
-use common::fetch::FetchError;
+use common::fetch::{FetchError, Unpacked};
 use common::finalizer;
 use common::stop::{Notice, OrStop as _, Stop, chain};
 use kube::runtime::controller::Action;
-use tempfile::TempDir;
 use tracing::warn;
 
 use crate::build::{self, Built};
@@ -127,7 +126,7 @@ async fn converge(
 async fn build(
     obj: &Kustomization,
     cx: &Context,
-    dir: TempDir,
+    dir: Arc<Unpacked>,
     path: String,
 ) -> Result<Built, Stop> {
     let spec = obj.spec.clone();
@@ -135,9 +134,10 @@ async fn build(
     let strict = cx.settings.gates.strict_substitutions;
     let variables = Variables::load(Some(&cx.client), obj, strict).await.or_retry(BUILD_FAILED)?;
     let built = tokio::task::spawn_blocking(move || {
-        // The files have to stay for as long as they are read.
-        let _dir = dir;
-        build::build(&tree, &path, &spec, variables.as_ref())
+        let built = build::build(&tree, &path, &spec, variables.as_ref());
+        // The files had to stay for as long as they were read.
+        drop(dir);
+        built
     });
     built.await.or_retry(BUILD_FAILED)?.or_retry(BUILD_FAILED)
 }
