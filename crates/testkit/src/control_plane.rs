@@ -2,7 +2,7 @@
 //! KWOK plays.
 //!
 //! `hack/control-plane/build` makes the programs. One control plane serves all tests of a run; see
-//! [`crate::cluster`]. A test that stops parts of it starts one of its own.
+//! [`mod@crate::cluster`]. A test that stops parts of it starts one of its own.
 
 use std::{
     fs::{self, File},
