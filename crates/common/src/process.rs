@@ -83,6 +83,20 @@ where
     let client = client(&metrics).await?;
     let watched = args.watched()?;
 
+    let terms = args.enable_leader_election.then(|| Terms {
+        name: lease_name(controller, watched.labels.as_deref()),
+        namespace: Some(args.runtime_namespace.clone())
+            .filter(|namespace| !namespace.is_empty())
+            .unwrap_or_else(|| client.default_namespace().to_owned()),
+        lease_duration: args.leader_election_lease_duration.as_std(),
+        renew_deadline: args.leader_election_renew_deadline.as_std(),
+        retry_period: args.leader_election_retry_period.as_std(),
+    });
+    if let Some(terms) = &terms {
+        // From the first answer of the endpoint on, whoever leads.
+        metrics.lead(&terms.name, false);
+    }
+
     let endpoints = CancellationToken::new();
     let mut served = tokio::task::JoinSet::new();
     if let Some(listener) = bind("--metrics-addr", &args.metrics_addr).await? {
@@ -93,20 +107,10 @@ where
     }
     info!(controller, version = env!("CARGO_PKG_VERSION"), "started");
 
-    let runtime = Runtime { client: client.clone(), shutdown: shutdown.clone(), metrics };
-    let result = if args.enable_leader_election {
-        let terms = Terms {
-            name: lease_name(controller, watched.labels.as_deref()),
-            namespace: Some(args.runtime_namespace.clone())
-                .filter(|namespace| !namespace.is_empty())
-                .unwrap_or_else(|| client.default_namespace().to_owned()),
-            lease_duration: args.leader_election_lease_duration.as_std(),
-            renew_deadline: args.leader_election_renew_deadline.as_std(),
-            retry_period: args.leader_election_retry_period.as_std(),
-        };
-        lead(terms, args.leader_election_release_on_cancel, runtime, run).await
-    } else {
-        run(runtime).await.map_err(|error| ProcessError::Controller(error.into()))
+    let runtime = Runtime { client, shutdown: shutdown.clone(), metrics };
+    let result = match terms {
+        Some(terms) => lead(terms, args.leader_election_release_on_cancel, runtime, run).await,
+        None => run(runtime).await.map_err(|error| ProcessError::Controller(error.into())),
     };
     endpoints.cancel();
     // What is still being answered then is cut off by the exit.
@@ -126,7 +130,6 @@ where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     let (metrics, name) = (runtime.metrics.clone(), terms.name.clone());
-    metrics.lead(&name, false);
     let mut election = Election::new(runtime.client.clone(), terms);
     tokio::select! {
         () = election.win() => {}
