@@ -1,7 +1,7 @@
 //! Waits for many objects, and notes when each is as it should be.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt::Debug,
     io::{IsTerminal as _, Write as _},
     time::{Duration, Instant},
@@ -41,7 +41,7 @@ where
 {
     let mut progress = Progress { what: what.to_owned(), count, shown: None };
     let mut reached: HashMap<String, Duration> = HashMap::new();
-    let mut listed: HashSet<String> = HashSet::new();
+    let mut listed = 0;
     let mut events = std::pin::pin!(watcher(api, watcher::Config::default()));
     while reached.len() < count {
         let event = tokio::time::timeout(PATIENCE, events.next()).await;
@@ -50,12 +50,18 @@ where
         };
         match (event.context("the watch has ended")??, &goal) {
             (watcher::Event::Apply(object) | watcher::Event::InitApply(object), goal) => {
-                let name = object.name_any();
-                listed.insert(name.clone());
+                listed += 1;
                 if let Goal::Is(is) = goal
                     && is(&object, expected)
                 {
-                    reached.entry(name).or_insert_with(|| start.elapsed());
+                    reached.entry(object.name_any()).or_insert_with(|| start.elapsed());
+                }
+            }
+            (watcher::Event::Init, _) => listed = 0,
+            // Some may have gone before the list was made.
+            (watcher::Event::InitDone, Goal::Gone) => {
+                for unseen in reached.len()..count.saturating_sub(listed) {
+                    reached.insert(format!("unseen-{unseen}"), start.elapsed());
                 }
             }
             (watcher::Event::Delete(object), Goal::Gone) => {

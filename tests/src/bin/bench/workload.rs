@@ -113,80 +113,64 @@ impl Workload<'_> {
         running: &Running,
         api: Option<u32>,
     ) -> anyhow::Result<Vec<Phase>> {
-        let processes = || running.ids().into_iter().chain(api.map(|id| ("api", id)));
-        let mut phases = Vec::new();
+        let processes: Vec<_> =
+            running.ids().into_iter().chain(api.map(|id| ("api", id))).collect();
+        let (count, applied) = (self.kustomizations, || self.applied());
         self.account().await?;
 
         let revision = self.commit(1)?;
-        let meter = Meter::start(&self.client, processes()).await?;
-        let start = Instant::now();
-        let (fetched, what) = (format!("{label}: fetched"), format!("{label}: created"));
-        let (sources, ready, ()) = tokio::try_join!(
-            watch::all(
-                self.repositories(),
-                &fetched,
-                self.sources,
-                Goal::Is(is_fetched),
-                &revision,
-                start
-            ),
-            watch::all(
-                self.applied(),
-                &what,
-                self.kustomizations,
-                Goal::Is(is_applied),
-                &revision,
-                start
-            ),
-            self.declare(),
-        )?;
-        let mut phase = Phase::of("create", ready, meter.stop().await?);
-        phase.sources = sources.into_iter().max().map(|it| it.as_secs_f64());
-        phases.push(phase);
+        let mut fetched = Vec::new();
+        let created = async |start| {
+            let (what, done) = (format!("{label}: fetched"), format!("{label}: created"));
+            let sources = self.repositories();
+            let fetch = Goal::Is(is_fetched);
+            let apply = Goal::Is(is_applied);
+            let (sources, times) = tokio::try_join!(
+                watch::all(sources, &what, self.sources, fetch, &revision, start),
+                watch::all(applied(), &done, count, apply, &revision, start),
+            )?;
+            fetched = sources;
+            Ok(times)
+        };
+        let mut create = self.phase("create", &processes, self.declare(), created).await?;
+        create.sources = fetched.into_iter().max().map(|it| it.as_secs_f64());
 
         let revision = self.commit(2)?;
-        let meter = Meter::start(&self.client, processes()).await?;
-        let start = Instant::now();
-        let what = format!("{label}: upgraded");
-        let (ready, ()) = tokio::try_join!(
-            watch::all(
-                self.applied(),
-                &what,
-                self.kustomizations,
-                Goal::Is(is_applied),
-                &revision,
-                start
-            ),
-            self.request(self.repositories(), "source", self.sources, "upgrade"),
-        )?;
-        phases.push(Phase::of("upgrade", ready, meter.stop().await?));
+        let request = self.request(self.repositories(), "source", self.sources, "upgrade");
+        let upgraded = async |start| {
+            let what = format!("{label}: upgraded");
+            watch::all(applied(), &what, count, Goal::Is(is_applied), &revision, start).await
+        };
+        let upgrade = self.phase("upgrade", &processes, request, upgraded).await?;
 
-        let meter = Meter::start(&self.client, processes()).await?;
-        let start = Instant::now();
-        let what = format!("{label}: looked at again");
-        let (ready, ()) = tokio::try_join!(
-            watch::all(
-                self.applied(),
-                &what,
-                self.kustomizations,
-                Goal::Is(has_handled),
-                "again",
-                start
-            ),
-            self.request(self.applied(), "app", self.kustomizations, "again"),
-        )?;
-        phases.push(Phase::of("no change", ready, meter.stop().await?));
+        let request = self.request(self.applied(), "app", count, "again");
+        let handled = async |start| {
+            let what = format!("{label}: looked at again");
+            watch::all(applied(), &what, count, Goal::Is(has_handled), "again", start).await
+        };
+        let again = self.phase("no change", &processes, request, handled).await?;
 
-        let meter = Meter::start(&self.client, processes()).await?;
-        let start = Instant::now();
-        let what = format!("{label}: deleted");
-        let (gone, ()) = tokio::try_join!(
-            watch::all(self.applied(), &what, self.kustomizations, Goal::Gone, "", start),
-            self.delete(),
-        )?;
-        phases.push(Phase::of("delete", gone, meter.stop().await?));
+        let gone = async |start| {
+            let what = format!("{label}: deleted");
+            watch::all(applied(), &what, count, Goal::Gone, "", start).await
+        };
+        let delete = self.phase("delete", &processes, self.delete(), gone).await?;
         self.forget().await?;
-        Ok(phases)
+        Ok(vec![create, upgrade, again, delete])
+    }
+
+    /// Measures from the start of some work to when each Kustomization has reached its goal.
+    async fn phase(
+        &self,
+        name: &'static str,
+        processes: &[(&str, u32)],
+        work: impl Future<Output = anyhow::Result<()>>,
+        reached: impl AsyncFnOnce(Instant) -> anyhow::Result<Vec<Duration>>,
+    ) -> anyhow::Result<Phase> {
+        let meter = Meter::start(&self.client, processes.iter().copied()).await?;
+        let start = Instant::now();
+        let (times, ()) = tokio::try_join!(reached(start), work)?;
+        Ok(Phase::of(name, times, meter.stop().await?))
     }
 
     /// Commits the objects in a version, and returns the revision.
