@@ -8,6 +8,6 @@ mod process;
 mod server;
 mod toolkit;
 
-pub use process::{Process, program};
+pub use process::{Process, memory, program};
 pub use server::Server;
-pub use toolkit::{Controller, Toolkit, fleet, free_port};
+pub use toolkit::{Controller, Toolkit, fleet, free_port, requested_at};

@@ -26,6 +26,19 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("{name} is not built: run `cargo build --bins`"))
 }
 
+/// Returns a figure of the kernel about the memory of a process in bytes, e.g. that of `VmRSS`.
+///
+/// # Errors
+///
+/// When the process has ended.
+pub fn memory(id: u32, figure: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))
+        .with_context(|| format!("process {id} has ended"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    Ok(kib.with_context(|| format!("process {id} has no {figure}"))? * 1024)
+}
+
 /// A running program, killed when its handle is dropped.
 #[derive(Debug)]
 pub struct Process {

@@ -7,10 +7,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use kube::{
-    Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::Client;
+use testkit::control_plane;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::Process;
@@ -67,8 +65,7 @@ impl Server {
 }
 
 async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig)
-        .with_context(|| format!("failed to read {}", kubeconfig.display()))?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let config = control_plane::config(kubeconfig).await;
+    let config = config.with_context(|| format!("failed to read {}", kubeconfig.display()))?;
     Ok(Client::try_from(config)?)
 }

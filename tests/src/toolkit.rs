@@ -305,7 +305,8 @@ pub async fn fleet(folder: &Path) -> anyhow::Result<(Repository, GitServer)> {
     Ok((repository, GitServer::start(folder).await?))
 }
 
-fn requested_at(token: &str) -> serde_json::Value {
+/// Returns a patch that asks for a reconciliation now.
+pub fn requested_at(token: &str) -> serde_json::Value {
     json!({ "metadata": { "annotations": { "reconcile.fluxcd.io/requestedAt": token } } })
 }
 

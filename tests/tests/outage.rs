@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use e2e::{Toolkit, fleet};
+use e2e::{Controller, Toolkit, fleet};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use testkit::repository::Repository;
+use testkit::{git_server::GitServer, repository::Repository};
 
 /// Longer than a request to the API waits for etcd.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -33,30 +33,48 @@ fn is_real(toolkit: &mut Toolkit) -> bool {
     is_real
 }
 
+/// Controllers that have applied a first commit.
+struct AtWork {
+    repository: Repository,
+    source: Controller,
+    kustomize: Controller,
+    _server: GitServer,
+}
+
+impl AtWork {
+    async fn start(toolkit: &Toolkit, flags: &[&str]) -> anyhow::Result<Self> {
+        let (repository, server) = fleet(&toolkit.repositories()?).await?;
+        let first = commit(&repository, "one")?;
+        let source = toolkit.source_controller(&[])?;
+        let kustomize = toolkit.kustomize_controller(flags)?;
+        toolkit.declare("fleet", &server.url("fleet")).await?;
+        toolkit.until_applied("fleet", &first).await?;
+        Ok(Self { repository, source, kustomize, _server: server })
+    }
+
+    /// Makes sure that the processes are those that were started.
+    fn assert_same_processes(&self) {
+        assert!(self.source.process.id().is_some() && self.kustomize.process.id().is_some());
+    }
+}
+
 #[tokio::test]
 async fn controllers_outlive_restarts_of_the_api_server() -> anyhow::Result<()> {
     let mut toolkit = Toolkit::start().await?;
     if !is_real(&mut toolkit) {
         return Ok(());
     }
-    let (repository, server) = fleet(&toolkit.repositories()?).await?;
-    let first = commit(&repository, "one")?;
-    let source = toolkit.source_controller(&[])?;
-    let flags = ["--enable-leader-election"];
-    let kustomize = toolkit.kustomize_controller(&flags)?;
-    toolkit.declare("fleet", &server.url("fleet")).await?;
-    toolkit.until_applied("fleet", &first).await?;
+    let at_work = AtWork::start(&toolkit, &["--enable-leader-election"]).await?;
     for round in ["two", "three"] {
         let plane = toolkit.control_plane().context("it is real")?;
         plane.kill("kube-apiserver")?;
         plane.start_api_server().await?;
-        let commit = commit(&repository, round)?;
+        let commit = commit(&at_work.repository, round)?;
         toolkit.request("fleet", round).await?;
         toolkit.until_applied("fleet", &commit).await?;
         assert_eq!(value(&toolkit).await?.as_deref(), Some(round));
     }
-    // They are the processes that were started.
-    assert!(source.process.id().is_some() && kustomize.process.id().is_some());
+    at_work.assert_same_processes();
     Ok(())
 }
 
@@ -66,14 +84,9 @@ async fn controllers_outlive_a_pause_of_etcd() -> anyhow::Result<()> {
     if !is_real(&mut toolkit) {
         return Ok(());
     }
-    let (repository, server) = fleet(&toolkit.repositories()?).await?;
-    let first = commit(&repository, "one")?;
-    let source = toolkit.source_controller(&[])?;
-    let kustomize = toolkit.kustomize_controller(&[])?;
-    toolkit.declare("fleet", &server.url("fleet")).await?;
-    toolkit.until_applied("fleet", &first).await?;
+    let at_work = AtWork::start(&toolkit, &[]).await?;
 
-    let second = commit(&repository, "two")?;
+    let second = commit(&at_work.repository, "two")?;
     toolkit.request("fleet", "now").await?;
     let plane = toolkit.control_plane().context("it is real")?;
     plane.pause("etcd", true)?;
@@ -81,6 +94,6 @@ async fn controllers_outlive_a_pause_of_etcd() -> anyhow::Result<()> {
     plane.pause("etcd", false)?;
     toolkit.until_applied("fleet", &second).await?;
     assert_eq!(value(&toolkit).await?.as_deref(), Some("two"));
-    assert!(source.process.id().is_some() && kustomize.process.id().is_some());
+    at_work.assert_same_processes();
     Ok(())
 }

@@ -3,6 +3,7 @@
 use kube_cel::cel::Program;
 use kube_cel::{CompiledSchema, ErrorKind, ValidationError, compile_schema, validate_compiled};
 use serde_json::{Value, json};
+use smd::validate::type_name;
 
 use crate::status::Cause;
 
@@ -120,18 +121,6 @@ fn cause(error: &ValidationError, object: &Value) -> Option<Cause> {
             }
         }
     })
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 /// Returns the value at a path such as `spec.hosts[0].name`.

@@ -24,6 +24,23 @@ pub struct Owner {
     pub name: String,
 }
 
+impl Owner {
+    /// Labels an object with its owner, and adds what the owner wants on every object.
+    pub fn label(&self, object: &mut Value, metadata: &Metadata) {
+        let Self { group, namespace, name } = self;
+        let labels = metadata_map(object, "labels");
+        labels.insert(format!("{group}/name"), name.clone().into());
+        labels.insert(format!("{group}/namespace"), namespace.clone().into());
+        for (field, extra) in [("labels", &metadata.labels), ("annotations", &metadata.annotations)]
+        {
+            if !extra.is_empty() {
+                let map = metadata_map(object, field);
+                map.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone().into())));
+            }
+        }
+    }
+}
+
 /// How to act.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -107,7 +124,7 @@ impl Target {
         let defined = defined_scopes(&objects);
         for object in &mut objects {
             normalize(object);
-            self.label(object, metadata);
+            self.options.owner.label(object, metadata);
             let subject = Subject::of(object);
             if subject.namespace.is_empty() {
                 continue;
@@ -127,20 +144,6 @@ impl Target {
         }
         order::sort(&mut objects, &self.options.custom_stage);
         Ok(Prepared { objects })
-    }
-
-    fn label(&self, object: &mut Value, metadata: &Metadata) {
-        let Owner { group, namespace, name } = &self.options.owner;
-        let labels = metadata_map(object, "labels");
-        labels.insert(format!("{group}/name"), name.clone().into());
-        labels.insert(format!("{group}/namespace"), namespace.clone().into());
-        for (field, extra) in [("labels", &metadata.labels), ("annotations", &metadata.annotations)]
-        {
-            if !extra.is_empty() {
-                let map = metadata_map(object, field);
-                map.extend(extra.iter().map(|(key, value)| (key.clone(), value.clone().into())));
-            }
-        }
     }
 
     /// Says whether a live object has the labels of the owner.

@@ -9,9 +9,9 @@ use std::{
 
 use ::api::kustomize::{GROUP, Kustomization};
 use anyhow::{Context as _, bail};
-use kube::{Api, ResourceExt as _};
-use kustomize_controller::Variables;
-use serde_json::{Map, Value};
+use kube::Api;
+use kustomize_controller::{Variables, metadata, owner};
+use serde_json::Value;
 
 use crate::{
     args::{BuildArgs, BuildKind, BuildKustomizationArgs, Global},
@@ -170,37 +170,19 @@ async fn objects(
     cluster: Option<&Cluster>,
     strict: bool,
 ) -> anyhow::Result<Vec<Value>> {
-    let (name, namespace) = (kustomization.name_any(), kustomization.namespace());
-    let namespace = namespace.unwrap_or_default();
     let dir = dir.to_str().context("the path of the directory is not UTF-8")?;
-    let failed = || format!("failed to build Kustomization/{namespace}/{name}");
+    let owner = owner(kustomization);
+    let failed = || format!("failed to build Kustomization/{}/{}", owner.namespace, owner.name);
     let client = cluster.map(|cluster| &cluster.client);
     let variables = Variables::load(client, kustomization, strict).await.with_context(failed)?;
     let (dir, spec) = (dir.trim_start_matches('/'), &kustomization.spec);
     let built = kustomize_controller::build(&Disk, dir, spec, variables.as_ref());
     let built = built.with_context(failed)?;
-    let common = kustomization.spec.common_metadata.clone().unwrap_or_default();
-    let owner = [(format!("{GROUP}/name"), name), (format!("{GROUP}/namespace"), namespace)];
-    let labels: Vec<_> = owner.into_iter().chain(common.labels.into_iter().flatten()).collect();
-    let annotations: Vec<_> = common.annotations.into_iter().flatten().collect();
+    let metadata = metadata(kustomization);
     let mut objects = built.objects;
     for object in &mut objects {
         mask::mask(object)?;
-        add(object, "labels", &labels);
-        add(object, "annotations", &annotations);
+        owner.label(object, &metadata);
     }
     Ok(objects)
-}
-
-fn add(object: &mut Value, field: &str, entries: &[(String, String)]) {
-    if entries.is_empty() {
-        return;
-    }
-    let slot = &mut object["metadata"][field];
-    if !slot.is_object() {
-        *slot = Value::Object(Map::new());
-    }
-    for (key, value) in entries {
-        slot[key.as_str()] = Value::from(value.as_str());
-    }
 }

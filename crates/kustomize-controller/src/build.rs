@@ -1,7 +1,5 @@
 //! Builds the objects that a path of an artifact declares.
 
-use std::path::Path;
-
 use api::kustomize::{Image, KustomizationSpec, Patch, Selector};
 use apply::Subject;
 use kustomize::{FileKind, Options, Overrides, Tree};
@@ -9,7 +7,6 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::substitute::{SubstituteError, Variables};
-use crate::tree::DiskTree;
 
 /// The objects that an artifact declares.
 #[derive(Debug)]
@@ -55,10 +52,10 @@ pub(crate) struct PathNotFound {
     path: String,
 }
 
-/// Returns the path of a Kustomization in the artifact that is unpacked in a directory.
+/// Returns the path of a Kustomization in the tree of an artifact.
 ///
 /// It cannot leave the artifact: `..` at the root stays there, and links lead nowhere outside.
-pub(crate) fn locate(dir: &Path, path: &str) -> Result<String, PathNotFound> {
+pub(crate) fn locate(tree: &dyn Tree, path: &str) -> Result<String, PathNotFound> {
     let mut names: Vec<&str> = Vec::new();
     for name in path.split('/') {
         match name {
@@ -68,8 +65,7 @@ pub(crate) fn locate(dir: &Path, path: &str) -> Result<String, PathNotFound> {
         }
     }
     let inside = names.join("/");
-    let found = DiskTree::open(dir).ok().and_then(|tree| tree.kind(&inside));
-    match found {
+    match tree.kind(&inside) {
         Some(FileKind::Directory | FileKind::File) => Ok(inside),
         None => Err(PathNotFound { path: path.to_owned() }),
     }
@@ -187,6 +183,7 @@ pub(crate) fn encrypted_secret(objects: &[Value]) -> Option<Subject> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::DiskTree;
     use serde_json::json;
     use std::fs;
 
@@ -202,6 +199,7 @@ mod tests {
     fn keeps_paths_inside_the_artifact() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("apps/web")).unwrap();
+        let tree = DiskTree::open(dir.path()).unwrap();
         for (path, expected) in [
             ("", ""),
             ("./", ""),
@@ -209,14 +207,14 @@ mod tests {
             ("../../apps", "apps"),
             ("apps/..", ""),
         ] {
-            assert_eq!(locate(dir.path(), path).unwrap(), expected, "{path}");
+            assert_eq!(locate(&tree, path).unwrap(), expected, "{path}");
         }
         assert_eq!(
-            locate(dir.path(), "../etc").unwrap_err().to_string(),
+            locate(&tree, "../etc").unwrap_err().to_string(),
             "kustomization path not found: stat ../etc: no such file or directory"
         );
         std::os::unix::fs::symlink("/etc", dir.path().join("out")).unwrap();
-        assert!(locate(dir.path(), "out").is_err());
+        assert!(locate(&tree, "out").is_err());
     }
 
     #[test]

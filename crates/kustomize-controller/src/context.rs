@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::kustomize::Kustomization;
 use apply::order::GroupKind;
-use apply::{Cluster, ImpersonationError, Options, Owner, Target};
+use apply::{Cluster, ImpersonationError, Options, Target};
 use common::Runtime;
 use common::events::Recorder;
 use common::fetch::Fetcher;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dependencies::Waiting;
 use crate::interrupt::Interrupts;
+use crate::owner::owner;
 use crate::source::{ObjectRef, Sources};
 
 /// The name under which objects are applied.
@@ -119,11 +120,7 @@ impl Context {
         };
         let options = Options {
             field_manager: FIELD_MANAGER.to_owned(),
-            owner: Owner {
-                group: api::kustomize::GROUP.to_owned(),
-                namespace: obj.namespace().unwrap_or_default(),
-                name: obj.name_any(),
-            },
+            owner: owner(obj),
             force: obj.spec.force.unwrap_or_default(),
             concurrency: self.settings.concurrent_ssa,
             overridden_managers: self.settings.override_managers.clone(),

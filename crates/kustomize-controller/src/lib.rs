@@ -12,6 +12,7 @@ mod finalize;
 mod health;
 mod interrupt;
 mod observe;
+mod owner;
 mod progress;
 mod reconcile;
 mod source;
@@ -37,6 +38,7 @@ use tokio::task::JoinSet;
 
 pub use args::{Args, ArgsError, CustomStage};
 pub use build::{BuildError, Built, build};
+pub use owner::{metadata, owner};
 pub use substitute::{SubstituteError, Variables, VariablesError, envsubst};
 
 use crate::args::Parts;

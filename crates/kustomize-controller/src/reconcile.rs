@@ -7,7 +7,7 @@ use api::reason::{
     ARTIFACT_FAILED, BUILD_FAILED, PROGRESSING, PRUNE_FAILED, RECONCILIATION_FAILED,
     UNSUPPORTED_FIELD,
 };
-use apply::{Action as Done, ChangeSet, Metadata, Prepared, Target};
+use apply::{Action as Done, ChangeSet, Prepared, Target};
 use common::events::Severity;
 use common::fetch::{FetchError, Unpacked};
 use common::finalizer;
@@ -17,6 +17,7 @@ use tracing::warn;
 
 use crate::build::{self, Built};
 use crate::context::Context;
+use crate::owner::metadata;
 use crate::progress::Progress;
 use crate::source::ObjectRef;
 use crate::substitute::Variables;
@@ -86,10 +87,11 @@ async fn converge(
     let dir = progress.during("Fetching manifests", fetch).await?;
     let dir = dir.map_err(|error| cx.fetch_failed(&error))?;
     let path = obj.spec.path.as_deref().unwrap_or_default();
-    let path = build::locate(dir.path(), path).or_retry(ARTIFACT_FAILED)?;
+    let tree = DiskTree::open(dir.path()).or_retry(ARTIFACT_FAILED)?;
+    let path = build::locate(&tree, path).or_retry(ARTIFACT_FAILED)?;
     progress.attempt();
 
-    let built = progress.during("Building manifests", build(obj, cx, dir, path)).await??;
+    let built = progress.during("Building manifests", build(obj, cx, (dir, tree), path)).await??;
     progress.built(&built.digest);
 
     progress.step("Detecting drift");
@@ -126,11 +128,10 @@ async fn converge(
 async fn build(
     obj: &Kustomization,
     cx: &Context,
-    dir: Arc<Unpacked>,
+    (dir, tree): (Arc<Unpacked>, DiskTree),
     path: String,
 ) -> Result<Built, Stop> {
     let spec = obj.spec.clone();
-    let tree = DiskTree::open(dir.path()).or_retry(ARTIFACT_FAILED)?;
     let strict = cx.settings.gates.strict_substitutions;
     let variables = Variables::load(Some(&cx.client), obj, strict).await.or_retry(BUILD_FAILED)?;
     let built = tokio::task::spawn_blocking(move || {
@@ -178,14 +179,6 @@ fn check_decrypted(objects: &[serde_json::Value]) -> Result<(), Stop> {
          reconciled"
     );
     Err(Stop::retry(RECONCILIATION_FAILED, message))
-}
-
-fn metadata(obj: &Kustomization) -> Metadata {
-    let common = obj.spec.common_metadata.clone().unwrap_or_default();
-    Metadata {
-        labels: common.labels.unwrap_or_default(),
-        annotations: common.annotations.unwrap_or_default(),
-    }
 }
 
 impl Context {

@@ -4,6 +4,7 @@ pub mod envsubst;
 mod glob;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
 use api::kustomize::{
     Kustomization, PostBuild, SubstituteKind, SubstituteReference, SubstituteStrategy,
@@ -11,6 +12,7 @@ use api::kustomize::{
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client, ResourceExt as _};
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use envsubst::EnvsubstError;
@@ -137,14 +139,14 @@ async fn read(
     match kind {
         SubstituteKind::ConfigMap => {
             let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-            let found = found(api.get(name).await, is_optional).map_err(failed("ConfigMap"))?;
+            let found = get(api, name, is_optional).await.map_err(failed("ConfigMap"))?;
             for (name, value) in found.and_then(|it| it.data).into_iter().flatten() {
                 set(values, name, &value);
             }
         }
         SubstituteKind::Secret => {
             let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            let found = found(api.get(name).await, is_optional).map_err(failed("Secret"))?;
+            let found = get(api, name, is_optional).await.map_err(failed("Secret"))?;
             for (name, value) in found.and_then(|it| it.data).into_iter().flatten() {
                 set(values, name, &String::from_utf8_lossy(&value.0));
             }
@@ -153,11 +155,11 @@ async fn read(
     Ok(())
 }
 
-fn found<K>(result: Result<K, kube::Error>, is_optional: bool) -> Result<Option<K>, kube::Error> {
-    match result {
-        Err(kube::Error::Api(status)) if status.is_not_found() && is_optional => Ok(None),
-        result => result.map(Some),
-    }
+async fn get<K>(api: Api<K>, name: &str, is_optional: bool) -> Result<Option<K>, kube::Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    if is_optional { api.get_opt(name).await } else { api.get(name).await.map(Some) }
 }
 
 /// Files that end with a line break would break the line that a value is put into.

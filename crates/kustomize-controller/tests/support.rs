@@ -222,17 +222,7 @@ impl World {
         what: &str,
         is_so: impl Fn(&Kustomization) -> bool,
     ) -> Kustomization {
-        let seen = Arc::new(Mutex::new(None));
-        let last = seen.clone();
-        let condition = move |obj: Option<&Kustomization>| {
-            *last.lock().unwrap() = obj.cloned();
-            obj.is_some_and(&is_so)
-        };
-        let wait = await_condition(self.kustomizations(), name, condition);
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Ok(found) => found.unwrap().unwrap(),
-            Err(late) => panic!("{late}: {name} is not {what}: {:#?}", seen.lock().unwrap()),
-        }
+        testkit::wait::until(self.kustomizations(), name, what, PATIENCE, is_so).await.unwrap()
     }
 
     /// Waits until a Kustomization has applied a revision.

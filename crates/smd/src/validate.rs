@@ -12,7 +12,7 @@ pub mod names;
 mod types;
 
 pub use builtin::builtin;
-pub use custom::custom;
+pub use custom::{custom, type_name};
 pub use error::FieldError;
 pub use meta::{NameRule, metadata};
 pub use types::type_error;

@@ -184,17 +184,7 @@ impl World {
         what: &str,
         is_so: impl Fn(&GitRepository) -> bool,
     ) -> GitRepository {
-        let seen = Arc::new(Mutex::new(None));
-        let last = seen.clone();
-        let condition = move |obj: Option<&GitRepository>| {
-            *last.lock().unwrap() = obj.cloned();
-            obj.is_some_and(&is_so)
-        };
-        let wait = await_condition(self.objects(), name, condition);
-        let result = tokio::time::timeout(PATIENCE, wait).await;
-        let found =
-            result.unwrap_or_else(|_| panic!("{name} is not {what}: {:#?}", seen.lock().unwrap()));
-        found.unwrap().unwrap()
+        testkit::wait::until(self.objects(), name, what, PATIENCE, is_so).await.unwrap()
     }
 
     /// Waits until a GitRepository is ready, of the generation that it has.

@@ -8,5 +8,6 @@ pub mod git_server;
 pub mod proxy;
 pub mod repository;
 pub mod ssh_server;
+pub mod wait;
 
 pub use cluster::cluster;

@@ -76,11 +76,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// Returns a figure of the kernel about the memory of a controller, in bytes.
 fn memory(controller: &Controller, figure: &str) -> anyhow::Result<u64> {
-    let id = controller.process.id().context("the controller has ended")?;
-    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
-    let kib: u64 = line.and_then(|it| it.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0);
-    Ok(kib * 1024)
+    e2e::memory(controller.process.id().context("the controller has ended")?, figure)
 }
 
 /// Returns how many requests a controller has sent to the API, without watches.

@@ -123,7 +123,8 @@ fn is_integer(value: &Value) -> bool {
     value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|value| value.fract() == 0.0)
 }
 
-fn type_name(value: &Value) -> &'static str {
+/// Returns the type of a value, as schemas name it; a number is an `integer` unless it is a float.
+pub fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",

@@ -20,6 +20,7 @@ use clap::Parser;
 use e2e::{Server, fleet};
 use kube::{Api, Client, api::PostParams};
 use serde_json::json;
+use testkit::cluster;
 
 use crate::{
     controllers::Set,
@@ -113,9 +114,9 @@ async fn run(args: &Args) -> anyhow::Result<Report> {
         Some(kubeconfig) => Server::at(kubeconfig).await?,
         None => Server::start(scratch.path()).await?,
     };
-    workload::install(&server.client).await?;
+    cluster::define(&server.client, &api::crds()).await?;
     let (repository, git) = fleet(scratch.path()).await?;
-    let api = server.id().or(args.api_pid);
+    let api_pid = server.id().or(args.api_pid);
     let mut report = Report::new(args.kustomizations, args.sources, args.concurrency);
     for round in 1..=args.rounds {
         let workload = |label: &str| {
@@ -135,7 +136,7 @@ async fn run(args: &Args) -> anyhow::Result<Report> {
             for floor in [Floor::Writes, Floor::Validated] {
                 let workload = workload(floor.label());
                 namespace(&server.client, &workload.namespace).await?;
-                let phases = floor.measure(&workload, args.concurrency, api).await?;
+                let phases = floor.measure(&workload, args.concurrency, api_pid).await?;
                 report.add(Run { label: floor.label().to_owned(), round, phases });
             }
         }
@@ -144,7 +145,7 @@ async fn run(args: &Args) -> anyhow::Result<Report> {
             namespace(&server.client, &workload.namespace).await?;
             let running = set.start(&server.kubeconfig, &workload.namespace, args.concurrency)?;
             let phases = workload
-                .measure(&set.label, &running, api)
+                .measure(&set.label, &running, api_pid)
                 .await
                 .with_context(|| running.logs())?;
             report.add(Run { label: set.label.clone(), round, phases });

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
+use e2e::memory;
 use kube::Client;
 use serde::Serialize;
 
@@ -49,7 +50,7 @@ impl Meter {
         let mut usages = Vec::new();
         for (name, id, before) in self.processes {
             let cpu_seconds = cpu(id)?.saturating_sub(before).as_secs_f64();
-            usages.push(Usage { name, cpu_seconds, peak_rss: peak(id)? });
+            usages.push(Usage { name, cpu_seconds, peak_rss: memory(id, "VmHWM")? });
         }
         let requests = match (self.requests, requests(&self.client).await?) {
             (Some(before), Some(after)) => Some(difference(&before, after)),
@@ -69,13 +70,6 @@ fn cpu(id: u32) -> anyhow::Result<Duration> {
     let (user, system) = (fields.next().context("no time")??, fields.next().context("no time")??);
     let ticks = rustix::param::clock_ticks_per_second();
     Ok(Duration::from_millis((user + system) * 1000 / ticks))
-}
-
-fn peak(id: u32) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    Ok(kib.context("no peak")? * 1024)
 }
 
 /// Reads the counters of the API; `None` if it has none.

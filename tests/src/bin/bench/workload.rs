@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use api::{conditions, kustomize::Kustomization, source::GitRepository};
+use e2e::requested_at;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::{
     Api, Client,
@@ -36,30 +37,6 @@ pub(crate) struct Workload<'a> {
     pub(crate) sources: usize,
     pub(crate) service_account: bool,
     pub(crate) substitution: bool,
-}
-
-/// Installs the kinds that the workload is of.
-pub(crate) async fn install(client: &Client) -> anyhow::Result<()> {
-    let options = manifests::Options {
-        components: manifests::Component::ALL.to_vec(),
-        ..manifests::Options::default()
-    };
-    for crd in manifests::crds(&options) {
-        let resource = ApiResource::erase::<
-            k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-        >(&());
-        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-        let name = crd["metadata"]["name"].as_str().unwrap_or_default();
-        let params = PatchParams::apply("bench").force();
-        api.patch(name, &params, &Patch::Apply(&crd)).await.context("failed to install kinds")?;
-        let established = kube::runtime::wait::await_condition(
-            Api::all(client.clone()),
-            name,
-            kube::runtime::conditions::is_crd_established(),
-        );
-        tokio::time::timeout(Duration::from_secs(30), established).await??;
-    }
-    Ok(())
 }
 
 /// Returns the four objects of a Kustomization, with what stands for its name.
@@ -265,9 +242,7 @@ impl Workload<'_> {
     where
         K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
     {
-        let patch = Patch::Merge(json!({
-            "metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": token}},
-        }));
+        let patch = Patch::Merge(requested_at(token));
         stream::iter(0..count)
             .map(|at| {
                 let (api, patch) = (&api, &patch);
