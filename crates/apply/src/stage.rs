@@ -1,18 +1,27 @@
 //! Applies a set of objects, stage by stage.
 
+use std::time::Duration;
+
 use futures::{FutureExt as _, StreamExt as _, stream};
 use kube::api::{Patch, PatchParams};
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use crate::change::{Action, Change, ChangeSet};
 use crate::detect::{Detected, Plan, dry_run_problem, settled};
 use crate::error::{ApplyError, Failure, Problem, api_message};
-use crate::kinds::Kind;
+use crate::kinds::{Kind, KindError};
 use crate::mask::mask;
 use crate::object::{Subject, text};
 use crate::order::Stage;
-use crate::target::{Prepared, Target};
+use crate::target::{Prepared, Target, defined_scopes};
 use crate::wait::Check;
+
+/// How long the API may take to list a kind whose definition is established.
+const DISCOVERY_LAG: Duration = Duration::from_secs(10);
+
+/// How often it is asked meanwhile.
+const DISCOVERY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How often metadata is cleaned up again when the object has changed meanwhile.
 const CLEANUP_ATTEMPTS: usize = 3;
@@ -50,8 +59,32 @@ impl Target {
                     return Err(ApplyError { failure: error.into(), changes });
                 }
             }
+            if stage == Stage::Definitions {
+                self.await_defined(set).await;
+            }
         }
         Ok(changes)
+    }
+
+    /// Waits until the API knows the kinds that objects of a set have and that it defines itself:
+    /// a definition is established a moment before discovery lists its kind. What is not listed in
+    /// time is refused in the dry run.
+    async fn await_defined(&self, set: &Prepared) {
+        let deadline = Instant::now() + DISCOVERY_LAG;
+        let defined = defined_scopes(&set.objects);
+        for subject in set.objects.iter().map(Subject::of) {
+            let Subject { api_version, kind, .. } = &subject;
+            if !defined.contains_key(&(subject.group().to_owned(), kind.clone())) {
+                continue;
+            }
+            while let Err(KindError::Unknown { .. }) = self.cluster.kind(api_version, kind).await {
+                if Instant::now() >= deadline {
+                    return;
+                }
+                // Nothing tells of it.
+                sleep(DISCOVERY_INTERVAL).await;
+            }
+        }
     }
 
     async fn apply_stage(

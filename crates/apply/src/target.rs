@@ -165,7 +165,7 @@ impl Target {
 }
 
 /// Returns whether the kinds that a set defines have namespaces, by group and kind.
-fn defined_scopes(objects: &[Value]) -> HashMap<(String, String), bool> {
+pub(crate) fn defined_scopes(objects: &[Value]) -> HashMap<(String, String), bool> {
     let definitions = objects.iter().filter(|object| object["kind"] == "CustomResourceDefinition");
     let scopes = definitions.map(|object| {
         let id =
