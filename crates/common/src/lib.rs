@@ -6,6 +6,7 @@
 //! | [`process`] | `main`: log, endpoints, signals, [`election`] |
 //! | [`runtime`] | what a controller has from its process |
 //! | [`watch`], [`controller`] | what wakes an object, and what runs its reconciliation |
+//! | [`expression`] | CEL in specs: health, readiness, filters |
 //! | [`stop`], [`delay`] | why a reconciliation ended, and when the next one is |
 //! | [`status`], [`events`] | how it tells about it |
 //! | [`finalizer`] | what keeps an object until it is cleaned up after |
@@ -103,6 +104,7 @@ pub mod controller;
 pub mod delay;
 pub mod election;
 pub mod events;
+pub mod expression;
 pub mod features;
 pub mod fetch;
 pub mod finalizer;
