@@ -110,11 +110,25 @@ impl Process {
     ///
     /// When it cannot be signalled.
     pub async fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
-        if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
-            kill_process(pid, Signal::TERM)
-                .with_context(|| format!("failed to signal {}", self.name))?;
-        }
+        self.signal(Signal::TERM)?;
         self.wait().await
+    }
+
+    /// Makes the program do nothing, or go on after that.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be signalled.
+    pub fn pause(&self, is_paused: bool) -> anyhow::Result<()> {
+        self.signal(if is_paused { Signal::STOP } else { Signal::CONT })
+    }
+
+    /// Sends a signal, unless the program has ended.
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            kill_process(pid, signal).with_context(|| format!("failed to signal {}", self.name))?;
+        }
+        Ok(())
     }
 
     /// Waits for the program to end by itself.

@@ -36,6 +36,8 @@ const NAMESPACE: &str = "default";
 pub struct Toolkit {
     /// Acts as administrator.
     pub client: Client,
+    /// What controllers that are started from now on find in their environment.
+    pub environment: Vec<(&'static str, String)>,
     server: Server,
     plane: Option<ControlPlane>,
     storage_port: u16,
@@ -65,7 +67,8 @@ impl Toolkit {
         };
         let client = server.client.clone();
         cluster::define(&client, &api::crds()).await?;
-        Ok(Self { client, server, plane, storage_port: free_port()?, scratch })
+        let (environment, storage_port) = (Vec::new(), free_port()?);
+        Ok(Self { client, environment, server, plane, storage_port, scratch })
     }
 
     /// Returns the real control plane, where the run of the tests is for one.
@@ -108,7 +111,8 @@ impl Toolkit {
         let log = self.scratch.path().join(format!("{name}.log"));
         let log = std::fs::File::options().create(true).append(true).open(log)?;
         let kubeconfig = self.server.kubeconfig.display().to_string();
-        let envs = [("KUBECONFIG", kubeconfig.as_str()), ("RUNTIME_NAMESPACE", NAMESPACE)];
+        let mut envs = vec![("KUBECONFIG", kubeconfig.as_str()), ("RUNTIME_NAMESPACE", NAMESPACE)];
+        envs.extend(self.environment.iter().map(|(name, value)| (*name, value.as_str())));
         Ok(Controller { process: Process::start(name, args, &envs, log)?, metrics })
     }
 

@@ -1,6 +1,7 @@
 //! The controllers as processes of their own, which meet in the status of objects alone.
 
-use e2e::{Toolkit, fleet};
+use anyhow::Context as _;
+use e2e::{Controller, Toolkit, fleet};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 
@@ -67,21 +68,33 @@ async fn hand_the_leadership_over() -> anyhow::Result<()> {
     let (repository, server) = fleet(&toolkit.repositories()?).await?;
     repository.write("apps/a.yaml", &config("one"))?;
     let commit = repository.commit("Add a")?;
-    let _source = toolkit.source_controller(&[])?;
     let flags = ["--enable-leader-election", "--leader-election-retry-period=100ms"];
-    let mut first = toolkit.kustomize_controller(&flags)?;
+    let mut source = toolkit.source_controller(&flags)?;
+    let mut kustomize = toolkit.kustomize_controller(&flags)?;
     toolkit.declare("fleet", &server.url("fleet")).await?;
     toolkit.until_applied("fleet", &commit).await?;
-    let second = toolkit.kustomize_controller(&flags)?;
-    let leads = r#"leader_election_master_status{name="kustomize-controller-leader-election"}"#;
-    assert!(first.metrics().await?.contains(&format!("{leads} 1")));
-    assert!(second.metrics().await?.contains(&format!("{leads} 0")));
+    let other_source = toolkit.source_controller(&flags)?;
+    let other_kustomize = toolkit.kustomize_controller(&flags)?;
+    for (controller, expected) in
+        [(&source, true), (&kustomize, true), (&other_source, false), (&other_kustomize, false)]
+    {
+        assert_eq!(leads(controller).await?, expected);
+    }
 
-    assert!(first.process.terminate().await?.success());
+    assert!(kustomize.process.terminate().await?.success());
+    assert!(source.process.terminate().await?.success());
     repository.write("apps/a.yaml", &config("two"))?;
     let commit = repository.commit("Change a")?;
     toolkit.request("fleet", "now").await?;
     toolkit.until_applied("fleet", &commit).await?;
-    assert!(second.metrics().await?.contains(&format!("{leads} 1")));
+    assert!(leads(&other_source).await? && leads(&other_kustomize).await?);
     Ok(())
+}
+
+/// Returns whether a controller says of itself that it leads.
+async fn leads(controller: &Controller) -> anyhow::Result<bool> {
+    let metrics = controller.metrics().await?;
+    let mut lines = metrics.lines();
+    let line = lines.find(|line| line.starts_with("leader_election_master_status{"));
+    Ok(line.context("it takes part in no election")?.ends_with(" 1"))
 }

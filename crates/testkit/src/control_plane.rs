@@ -24,7 +24,11 @@ use kube::{
 use rand::RngExt as _;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::certificate::Authority;
 
@@ -69,6 +73,7 @@ pub struct ControlPlane {
     etcd: u16,
     port: u16,
     token: String,
+    authority: Authority,
     children: Vec<(&'static str, Child)>,
 }
 
@@ -93,9 +98,11 @@ impl ControlPlane {
         let is_empty = fs::read_dir(state)?.next().is_none();
         ensure!(is_empty, "{} is not empty", state.display());
         let (etcd, port) = (free_port()?, free_port()?);
-        let token = prepare(state, port).context("failed to prepare the control plane")?;
-        let state = state.to_owned();
-        let mut this = Self { state, programs, etcd, port, token, children: Vec::new() };
+        let authority = Authority::new()?;
+        let token = prepare(state, port, &authority);
+        let token = token.context("failed to prepare the control plane")?;
+        let (state, children) = (state.to_owned(), Vec::new());
+        let mut this = Self { state, programs, etcd, port, token, authority, children };
         this.start_etcd()?;
         this.start_api_server().await?;
         Ok(this)
@@ -264,6 +271,34 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Gives the API server another certificate of the same authority, which counts from its next
+    /// start.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn renew_certificate(&self) -> anyhow::Result<()> {
+        issue(&self.state, &self.authority)
+    }
+
+    /// Makes etcd forget all revisions but the current one. The API server, which remembers some
+    /// itself, answers to earlier ones with 410 from its next start.
+    ///
+    /// # Errors
+    ///
+    /// When etcd does not answer as expected.
+    pub async fn compact(&self) -> anyhow::Result<()> {
+        let address = (Ipv4Addr::LOCALHOST, self.etcd);
+        // Any range tells the current revision.
+        let answer = post(address, "/v3/kv/range", &json!({ "key": "AA==" })).await?;
+        let revision = &answer["header"]["revision"];
+        ensure!(revision.is_string(), "etcd tells no revision: {answer}");
+        let compaction = json!({ "revision": revision, "physical": true });
+        let answer = post(address, "/v3/kv/compaction", &compaction).await?;
+        ensure!(answer["header"].is_object(), "etcd does not compact: {answer}");
+        Ok(())
+    }
+
     /// Lets the control plane run on until [`stop`] is called for its directory.
     pub fn detach(mut self) {
         self.children.clear();
@@ -379,6 +414,19 @@ pub async fn config(kubeconfig: &Path) -> anyhow::Result<Config> {
     Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
 }
 
+/// Sends JSON to the gateway of etcd, and returns its answer.
+async fn post(address: (Ipv4Addr, u16), path: &str, body: &Value) -> anyhow::Result<Value> {
+    let mut stream = TcpStream::connect(address).await?;
+    let body = body.to_string();
+    // The answer to HTTP/1.0 ends with the connection.
+    let head = format!("POST {path} HTTP/1.0\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all((head + &body).as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("etcd does not answer")?;
+    Ok(serde_json::from_str(body)?)
+}
+
 async fn is_ready(client: &Client) -> bool {
     let request = http::Request::get("/readyz").body(Vec::new());
     let Ok(request) = request else { return false };
@@ -386,16 +434,13 @@ async fn is_ready(client: &Client) -> bool {
 }
 
 /// Writes what the parts know each other by, and the kubeconfig. Returns the administrator's token.
-fn prepare(state: &Path, port: u16) -> anyhow::Result<String> {
-    let authority = Authority::new()?;
-    let server = authority.issue("127.0.0.1")?;
+fn prepare(state: &Path, port: u16, authority: &Authority) -> anyhow::Result<String> {
+    issue(state, authority)?;
     let accounts = rcgen::KeyPair::generate()?;
     let token: [u8; 32] = rand::rng().random();
     let token = hex::encode(token);
     for (name, text) in [
         ("ca.crt", authority.pem()),
-        ("server.crt", server.pem()),
-        ("server.key", server.key_pem()),
         ("service-account.key", accounts.serialize_pem()),
         ("service-account.pub", accounts.public_key_pem()),
         ("tokens.csv", format!("{token},admin,admin,system:masters\n")),
@@ -404,6 +449,13 @@ fn prepare(state: &Path, port: u16) -> anyhow::Result<String> {
         fs::write(state.join(name), text)?;
     }
     Ok(token)
+}
+
+/// Writes a certificate of the API server.
+fn issue(state: &Path, authority: &Authority) -> anyhow::Result<()> {
+    let server = authority.issue("127.0.0.1")?;
+    fs::write(state.join("server.crt"), server.pem())?;
+    Ok(fs::write(state.join("server.key"), server.key_pem())?)
 }
 
 /// Returns a kubeconfig; JSON is YAML.
