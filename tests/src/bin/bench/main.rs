@@ -1,41 +1,63 @@
-//! Measures how long controllers take to bring many Kustomizations to a cluster.
+//! Measures how long controllers take to bring many Kustomizations to a cluster, or to fetch a
+//! large tree.
 //!
-//! The workload is the one that is published as "mean time to production": sources and
+//! The workload of Kustomizations is the one that is published as "mean time to production": sources and
 //! Kustomizations of four objects each are created, changed, looked at again without a change, and
 //! deleted. Several sets of controllers run one after the other against the same API, and bare
 //! clients that make only the necessary requests give the floors. Ratios within one run are the
 //! result: machines differ, and so does one machine from day to day.
 
 mod controllers;
+mod fetch;
 mod floor;
 mod meter;
 mod report;
 mod watch;
 mod workload;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use e2e::{Server, fleet};
 use kube::{Api, Client, api::PostParams};
 use serde_json::json;
-use testkit::cluster;
+use testkit::{cluster, repository::Repository};
 
 use crate::{
     controllers::Set,
+    fetch::Fetch,
     floor::Floor,
     report::{Report, Run},
     workload::Workload,
 };
 
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Kustomizations of four objects each
+    Kustomizations,
+    /// GitRepositories of a large tree
+    Fetch,
+}
+
 /// Measures how long controllers take to bring many Kustomizations to a cluster
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:\n  \
     bench\n  \
+    bench --workload fetch --sources 10 --files 10000\n  \
     bench --kustomizations 1000 --kubeconfig real.kubeconfig --api-pid 4711\n  \
     bench --controllers ours=target/release --controllers theirs=bin")]
 struct Args {
+    /// What is measured
+    #[arg(short, long, value_enum, default_value_t = Kind::Kustomizations)]
+    workload: Kind,
+    /// How many files the large tree has
+    #[arg(long, default_value_t = 5000)]
+    files: usize,
+    /// The size of each of them in bytes
+    #[arg(long, default_value_t = 2000, value_name = "BYTES")]
+    file_size: usize,
     /// How many Kustomizations
     #[arg(short = 'n', long, default_value_t = 100)]
     kustomizations: usize,
@@ -45,7 +67,7 @@ struct Args {
     /// How often everything is run
     #[arg(short, long, default_value_t = 1)]
     rounds: usize,
-    /// How many Kustomizations are reconciled at a time, also by the floors
+    /// How many objects are reconciled at a time, also by the floors
     #[arg(short, long, default_value_t = 10)]
     concurrency: usize,
     /// Controllers by name and the directory of their binaries [default: those beside this program]
@@ -117,7 +139,20 @@ async fn run(args: &Args) -> anyhow::Result<Report> {
     cluster::define(&server.client, &api::crds()).await?;
     let (repository, git) = fleet(scratch.path()).await?;
     let api_pid = server.id().or(args.api_pid);
-    let mut report = Report::new(args.kustomizations, args.sources, args.concurrency);
+    if args.workload == Kind::Fetch {
+        fetch::fill(&repository, args.files, args.file_size)?;
+        return fetches(args, &server, &repository, &git.url("fleet"), scratch.path()).await;
+    }
+    let mut report = Report::new(
+        format!(
+            "{} Kustomizations of 4 objects of {} GitRepositories",
+            args.kustomizations, args.sources
+        ),
+        args.kustomizations,
+        "kustomize-controller",
+        Floor::Validated.label(),
+        args.concurrency,
+    );
     for round in 1..=args.rounds {
         let workload = |label: &str| {
             let namespace = format!("bench-{label}-{round}-{}", std::process::id());
@@ -148,6 +183,43 @@ async fn run(args: &Args) -> anyhow::Result<Report> {
                 .measure(&set.label, &running, api_pid)
                 .await
                 .with_context(|| running.logs())?;
+            report.add(Run { label: set.label.clone(), round, phases });
+        }
+    }
+    Ok(report)
+}
+
+/// Measures fetching.
+async fn fetches(
+    args: &Args,
+    server: &Server,
+    repository: &Repository,
+    url: &str,
+    scratch: &Path,
+) -> anyhow::Result<Report> {
+    let Args { files, file_size, sources, .. } = args;
+    let workload = format!("{sources} GitRepositories of {files} files of {file_size} bytes");
+    let subject = "source-controller";
+    let mut report = Report::new(workload, *sources, subject, fetch::FLOOR, args.concurrency);
+    for round in 1..=args.rounds {
+        let workload = |label: &str| Fetch {
+            client: server.client.clone(),
+            namespace: format!("bench-{label}-{round}-{}", std::process::id()),
+            repository,
+            url: url.to_owned(),
+            sources: *sources,
+        };
+        if !args.no_floors {
+            let phases = workload(fetch::FLOOR).floor(scratch, args.concurrency).await?;
+            report.add(Run { label: fetch::FLOOR.to_owned(), round, phases });
+        }
+        for set in &args.controllers {
+            let workload = workload(&set.label);
+            namespace(&server.client, &workload.namespace).await?;
+            let running = set.start(&server.kubeconfig, &workload.namespace, args.concurrency)?;
+            let api = server.id().or(args.api_pid);
+            let phases = workload.measure(&set.label, &running, api).await;
+            let phases = phases.with_context(|| running.logs())?;
             report.add(Run { label: set.label.clone(), round, phases });
         }
     }

@@ -9,8 +9,14 @@ use crate::meter::{Requests, Usage};
 /// The results of a benchmark.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    kustomizations: usize,
-    sources: usize,
+    /// What was done, e.g. `1000 Kustomizations of 4 objects`.
+    workload: String,
+    /// How many there were of what was done.
+    count: usize,
+    /// The process that works.
+    subject: &'static str,
+    /// The label of the run that the times are held against.
+    floor: &'static str,
     concurrency: usize,
     cores: usize,
     version: &'static str,
@@ -32,7 +38,7 @@ pub(crate) struct Phase {
     /// Until the last source was ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sources: Option<f64>,
-    /// Until the last Kustomization was done.
+    /// Until the last object was done.
     pub(crate) total: f64,
     pub(crate) mean: f64,
     pub(crate) p99: f64,
@@ -41,11 +47,8 @@ pub(crate) struct Phase {
     pub(crate) requests: Option<Requests>,
 }
 
-/// The floor that the times are held against.
-const FLOOR: &str = "validating-floor";
-
 impl Phase {
-    /// Returns a phase of the times at which each Kustomization was done.
+    /// Returns a phase of the times at which each object was done.
     pub(crate) fn of(
         name: &'static str,
         mut times: Vec<Duration>,
@@ -68,10 +71,16 @@ impl Phase {
 
 impl Report {
     /// Returns a report without results.
-    pub(crate) fn new(kustomizations: usize, sources: usize, concurrency: usize) -> Self {
+    pub(crate) fn new(
+        workload: String,
+        count: usize,
+        subject: &'static str,
+        floor: &'static str,
+        concurrency: usize,
+    ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let version = env!("CARGO_PKG_VERSION");
-        Self { kustomizations, sources, concurrency, cores, version, runs: Vec::new() }
+        let (version, runs) = (env!("CARGO_PKG_VERSION"), Vec::new());
+        Self { workload, count, subject, floor, concurrency, cores, version, runs }
     }
 
     /// Adds what a run has given.
@@ -79,15 +88,18 @@ impl Report {
         self.runs.push(run);
     }
 
+    /// Returns the names of all phases. A floor may lack some.
+    fn phases(&self) -> impl Iterator<Item = &'static str> {
+        let longest = self.runs.iter().max_by_key(|run| run.phases.len());
+        longest.into_iter().flat_map(|run| run.phases.iter().map(|phase| phase.name))
+    }
+
     /// Returns a table for people: a block a phase, a line a run.
     pub(crate) fn table(&self) -> String {
-        let Self { kustomizations, sources, concurrency, cores, version, runs } = self;
-        let mut text = format!(
-            "{kustomizations} Kustomizations of 4 objects, {sources} GitRepositories, \
-             {concurrency} at a time, {cores} cores, version {version}\n"
-        );
-        let phases = runs.first().map(|run| run.phases.iter().map(|phase| phase.name));
-        for name in phases.into_iter().flatten() {
+        let Self { workload, concurrency, cores, version, runs, .. } = self;
+        let mut text =
+            format!("{workload}, {concurrency} at a time, {cores} cores, version {version}\n");
+        for name in self.phases() {
             let _ = writeln!(
                 text,
                 "\n{name:<26}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>11}  requests each",
@@ -105,14 +117,14 @@ impl Report {
 
     #[expect(clippy::cast_precision_loss, reason = "for people to read")]
     fn line(&self, run: &Run, phase: &Phase) -> String {
-        let each = |value: f64| value / self.kustomizations.max(1) as f64;
+        let each = |value: f64| value / self.count.max(1) as f64;
         let usage = |name: &str| phase.usage.iter().find(|usage| usage.name == name);
         let cpu = |name: &str| {
             usage(name).map_or(String::new(), |it| format!("{:.2}", each(it.cpu_seconds * 1e3)))
         };
-        let peak = usage("kustomize-controller")
+        let peak = usage(self.subject)
             .map_or(String::new(), |it| format!("{:.1}", it.peak_rss as f64 / 1e6));
-        let floor = self.runs.iter().find(|it| it.label == FLOOR && it.round == run.round);
+        let floor = self.runs.iter().find(|it| it.label == self.floor && it.round == run.round);
         let floor = floor.and_then(|run| run.phases.iter().find(|it| it.name == phase.name));
         let ratio = floor.map_or(String::new(), |it| format!("{:.2}", phase.total / it.total));
         let requests = phase.requests.iter().flatten();
@@ -124,7 +136,7 @@ impl Report {
             phase.total,
             phase.mean,
             phase.p99,
-            cpu("kustomize-controller"),
+            cpu(self.subject),
             cpu("api"),
             requests.join(", "),
         )
@@ -138,8 +150,7 @@ impl Report {
         let longest = totals.fold(0.001_f64, f64::max);
         let mut bars = String::new();
         let mut top = 40.0;
-        let names = self.runs.first().map(|run| run.phases.iter().map(|phase| phase.name));
-        for name in names.into_iter().flatten() {
+        for name in self.phases() {
             let _ = writeln!(bars, r#"<text x="10" y="{top}" font-weight="bold">{name}</text>"#);
             for run in &self.runs {
                 let Some(phase) = run.phases.iter().find(|phase| phase.name == name) else {
@@ -147,7 +158,11 @@ impl Report {
                 };
                 top += 20.0;
                 let width = (phase.total / longest * WIDTH).max(1.0);
-                let fill = if run.label.ends_with("floor") { "#b8c4ce" } else { "#2f6f9f" };
+                let fill = if run.label.ends_with("floor") || run.label == self.floor {
+                    "#b8c4ce"
+                } else {
+                    "#2f6f9f"
+                };
                 let _ = writeln!(
                     bars,
                     r#"<text x="20" y="{top}">{} #{}</text><rect x="{LEFT}" y="{}" width="{width:.1}" height="14" fill="{fill}"/><text x="{:.1}" y="{top}">{:.2} s</text>"#,
@@ -163,8 +178,8 @@ impl Report {
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\"{top}\" \
              font-family=\"sans-serif\" font-size=\"12\">\n<text x=\"10\" y=\"18\" \
-             font-size=\"14\">Time to production, {} Kustomizations of 4 objects</text>\n{bars}</svg>\n",
-            self.kustomizations
+             font-size=\"14\">{}</text>\n{bars}</svg>\n",
+            self.workload
         )
     }
 }

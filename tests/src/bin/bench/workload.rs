@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How many requests the benchmark itself has under way.
-const CONCURRENCY: usize = 32;
+pub(crate) const CONCURRENCY: usize = 32;
 
 /// The account that the controllers act as.
 const ACCOUNT: &str = "deployer";
@@ -82,6 +82,27 @@ pub(crate) fn objects(name: &str, version: usize) -> [Value; 4] {
     ]
 }
 
+/// What is measured while work is done.
+pub(crate) struct Measured<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) processes: &'a [(&'a str, u32)],
+}
+
+impl Measured<'_> {
+    /// Measures from the start of some work to when each object has reached its goal.
+    pub(crate) async fn run(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = anyhow::Result<()>>,
+        reached: impl AsyncFnOnce(Instant) -> anyhow::Result<Vec<Duration>>,
+    ) -> anyhow::Result<Phase> {
+        let meter = Meter::start(self.client, self.processes.iter().copied()).await?;
+        let start = Instant::now();
+        let (times, ()) = tokio::try_join!(reached(start), work)?;
+        Ok(Phase::of(name, times, meter.stop().await?))
+    }
+}
+
 impl Workload<'_> {
     /// Measures every phase of a set of controllers that runs.
     pub(crate) async fn measure(
@@ -109,45 +130,32 @@ impl Workload<'_> {
             fetched = sources;
             Ok(times)
         };
-        let mut create = self.phase("create", &processes, self.declare(), created).await?;
+        let phase = Measured { client: &self.client, processes: &processes };
+        let mut create = phase.run("create", self.declare(), created).await?;
         create.sources = fetched.into_iter().max().map(|it| it.as_secs_f64());
 
         let revision = self.commit(2)?;
-        let request = self.request(self.repositories(), "source", self.sources, "upgrade");
+        let asked = request(self.repositories(), "source", self.sources, "upgrade");
         let upgraded = async |start| {
             let what = format!("{label}: upgraded");
             watch::all(applied(), &what, count, Goal::Is(is_applied), &revision, start).await
         };
-        let upgrade = self.phase("upgrade", &processes, request, upgraded).await?;
+        let upgrade = phase.run("upgrade", asked, upgraded).await?;
 
-        let request = self.request(self.applied(), "app", count, "again");
+        let asked = request(self.applied(), "app", count, "again");
         let handled = async |start| {
             let what = format!("{label}: looked at again");
             watch::all(applied(), &what, count, Goal::Is(has_handled), "again", start).await
         };
-        let again = self.phase("no change", &processes, request, handled).await?;
+        let again = phase.run("no change", asked, handled).await?;
 
         let gone = async |start| {
             let what = format!("{label}: deleted");
             watch::all(applied(), &what, count, Goal::Gone, "", start).await
         };
-        let delete = self.phase("delete", &processes, self.delete(), gone).await?;
+        let delete = phase.run("delete", self.delete(), gone).await?;
         self.forget().await?;
         Ok(vec![create, upgrade, again, delete])
-    }
-
-    /// Measures from the start of some work to when each Kustomization has reached its goal.
-    async fn phase(
-        &self,
-        name: &'static str,
-        processes: &[(&str, u32)],
-        work: impl Future<Output = anyhow::Result<()>>,
-        reached: impl AsyncFnOnce(Instant) -> anyhow::Result<Vec<Duration>>,
-    ) -> anyhow::Result<Phase> {
-        let meter = Meter::start(&self.client, processes.iter().copied()).await?;
-        let start = Instant::now();
-        let (times, ()) = tokio::try_join!(reached(start), work)?;
-        Ok(Phase::of(name, times, meter.stop().await?))
     }
 
     /// Commits the objects in a version, and returns the revision.
@@ -231,31 +239,6 @@ impl Workload<'_> {
             .await
     }
 
-    /// Asks for objects to be reconciled now.
-    async fn request<K>(
-        &self,
-        api: Api<K>,
-        name: &str,
-        count: usize,
-        token: &str,
-    ) -> anyhow::Result<()>
-    where
-        K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
-    {
-        let patch = Patch::Merge(requested_at(token));
-        stream::iter(0..count)
-            .map(|at| {
-                let (api, patch) = (&api, &patch);
-                async move {
-                    api.patch(&format!("{name}-{at}"), &PatchParams::default(), patch).await?;
-                    Ok(())
-                }
-            })
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await
-    }
-
     async fn delete(&self) -> anyhow::Result<()> {
         let api = self.applied();
         stream::iter(0..self.kustomizations)
@@ -285,6 +268,30 @@ impl Workload<'_> {
     }
 }
 
+/// Asks for objects to be reconciled now.
+pub(crate) async fn request<K>(
+    api: Api<K>,
+    name: &str,
+    count: usize,
+    token: &str,
+) -> anyhow::Result<()>
+where
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    let patch = Patch::Merge(requested_at(token));
+    stream::iter(0..count)
+        .map(|at| {
+            let (api, patch) = (&api, &patch);
+            async move {
+                api.patch(&format!("{name}-{at}"), &PatchParams::default(), patch).await?;
+                Ok(())
+            }
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await
+}
+
 /// Creates an object in a namespace.
 pub(crate) async fn create(client: &Client, namespace: &str, object: &Value) -> anyhow::Result<()> {
     let api = dynamic(client, namespace, object)?;
@@ -305,7 +312,7 @@ pub(crate) fn dynamic(
     Ok(Api::namespaced_with(client.clone(), namespace, &ApiResource::from_gvk(&gvk)))
 }
 
-fn is_fetched(obj: &GitRepository, revision: &str) -> bool {
+pub(crate) fn is_fetched(obj: &GitRepository, revision: &str) -> bool {
     let Some(status) = &obj.status else { return false };
     status.artifact.as_ref().is_some_and(|it| it.revision == revision)
         && conditions::is_true(&status.conditions, conditions::READY)
