@@ -21,6 +21,13 @@ pub const ORIGIN_REVISION_ANNOTATION: &str = "kustomize.toolkit.fluxcd.io/origin
 /// The annotation on an event that asks for the status of the commit to be updated.
 pub const COMMIT_STATUS_ANNOTATION: &str = "kustomize.toolkit.fluxcd.io/commit_status";
 
+/// Annotation of a Kustomization that asks for more than an interval: with the value
+/// [`DRIFT_WATCH`], a change of one of its objects is corrected at once.
+pub const DRIFT_ANNOTATION: &str = "kustomize.tidegate.dev/drift";
+
+/// The value of [`DRIFT_ANNOTATION`] that has an effect.
+pub const DRIFT_WATCH: &str = "watch";
+
 /// The metadata key of an artifact that holds the revision that it was made from.
 pub const ORIGIN_REVISION_METADATA: &str = "org.opencontainers.image.revision";
 

@@ -1,20 +1,21 @@
-//! One Kubernetes API: requests, the kinds it serves, and what was seen of its objects.
+//! One Kubernetes API: requests, the kinds it serves, and what is known of its objects.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use api::inventory::ObjectId;
 use http::{HeaderName, HeaderValue};
 use kube::Client;
 use kube::api::{DeleteParams, GetParams, Patch, PatchParams, Preconditions, PropagationPolicy};
 use kube::client::Body;
 use kube::core::{DynamicObject, Request, Resource as _};
 use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::error::is_not_found;
 use crate::kinds::{Kind, KindError, Kinds};
-use crate::object::{Subject, text};
+use crate::memory::{Known as KnownObject, Moved, Place, Viewpoint, hash};
+use crate::object::Subject;
+use crate::objects::{Objects, Watching};
 
 /// The header that says whom a request is made for.
 const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user");
@@ -23,13 +24,41 @@ const IMPERSONATE_USER: HeaderName = HeaderName::from_static("impersonate-user")
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    /// The user that is acted as; empty for the client's own.
+    user: Arc<str>,
     known: Arc<Known>,
 }
 
 /// What is the same whoever asks.
 struct Known {
     kinds: Kinds,
-    seen: Mutex<HashMap<ObjectId, Seen>>,
+    /// By group and plural of the kind.
+    objects: Mutex<HashMap<(String, String), Arc<Objects>>>,
+    watching: Option<Watching>,
+}
+
+/// A look at an object. While it lasts, what a watch tells of the object is kept.
+pub(crate) struct Look {
+    objects: Arc<Objects>,
+    place: Place,
+}
+
+impl Look {
+    /// Returns what is known of the object.
+    pub(crate) fn known(&self) -> Option<KnownObject> {
+        self.objects.known(&self.place)
+    }
+
+    /// Returns what is known of the object if it is sure to be as declared still.
+    pub(crate) fn trusted(&self, declared: u64) -> Option<KnownObject> {
+        self.objects.trusted(&self.place, declared)
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        self.objects.end(&self.place);
+    }
 }
 
 /// A user cannot be acted as.
@@ -39,19 +68,28 @@ pub struct ImpersonationError {
     user: String,
 }
 
-/// That an object at a version does not differ from what is declared: a later dry run that is made
-/// against the same version gives the same answer, and the live object need not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    declared: u64,
-    version: u64,
-}
-
 impl Cluster {
     /// Returns the API that a client talks to.
     pub fn new(client: Client) -> Self {
-        let known = Known { kinds: Kinds::new(client.clone()), seen: Mutex::default() };
-        Self { client, known: Arc::new(known) }
+        Self::with(client, None)
+    }
+
+    /// Returns the API that a client talks to, where one watch for each kind tells of changes of
+    /// objects that carry the labels of owners: an object that has not changed is not looked at
+    /// again. The watches have the rights of the client, whoever is acted as; where they are refused,
+    /// objects are looked at each time.
+    ///
+    /// What comes out of the receiver is not as we left it, and nobody is looking at it.
+    pub fn watching(client: Client, view: Viewpoint) -> (Self, UnboundedReceiver<Moved>) {
+        let (moved, receiver) = unbounded_channel();
+        let watching = Watching { client: client.clone(), view, moved };
+        (Self::with(client, Some(watching)), receiver)
+    }
+
+    fn with(client: Client, watching: Option<Watching>) -> Self {
+        let kinds = Kinds::new(client.clone());
+        let known = Known { kinds, objects: Mutex::default(), watching };
+        Self { client, user: Arc::default(), known: Arc::new(known) }
     }
 
     /// Returns the same API, with the rights of a user, e.g. `system:serviceaccount:apps:deployer`.
@@ -70,7 +108,7 @@ impl Cluster {
             async move { client.send(request).await }
         });
         let client = Client::new(service, self.client.default_namespace());
-        Ok(Self { client, known: self.known.clone() })
+        Ok(Self { client, user: user.into(), known: self.known.clone() })
     }
 
     /// Returns the client.
@@ -89,6 +127,39 @@ impl Cluster {
 
     pub(crate) fn kinds(&self) -> &Kinds {
         &self.known.kinds
+    }
+
+    /// Returns the objects of a kind.
+    pub(crate) fn objects(&self, kind: &Kind) -> Arc<Objects> {
+        let key = (kind.resource.group.clone(), kind.resource.plural.clone());
+        let mut objects = self.known.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.entry(key).or_insert_with(|| Arc::new(Objects::new(kind.clone()))).clone()
+    }
+
+    /// Begins to look at an object. Needs a tokio runtime.
+    pub(crate) fn look(&self, kind: &Kind, subject: &Subject) -> Look {
+        let objects = self.objects(kind);
+        if let Some(watching) = &self.known.watching {
+            objects.watch(watching);
+        }
+        let place = Place::of(subject);
+        objects.begin(place.clone());
+        Look { objects, place }
+    }
+
+    /// Returns what stands for an object that is declared by whoever is acted as: what one user may
+    /// do, another may not.
+    pub(crate) fn declared(&self, object: &Value) -> u64 {
+        hash(object).wrapping_add(hash(&Value::from(&*self.user)))
+    }
+
+    /// Remembers that a live object is as declared.
+    pub(crate) fn remember(&self, look: &Look, known: KnownObject) {
+        let moved = look.objects.remember(look.place.clone(), known);
+        if let (Some(moved), Some(watching)) = (moved, &self.known.watching) {
+            // Nobody may want to know.
+            let _ = watching.moved.send(moved);
+        }
     }
 
     fn request(kind: &Kind, subject: &Subject) -> Request {
@@ -138,53 +209,30 @@ impl Cluster {
         result
     }
 
-    /// Deletes a live object, in the background, if it is still the same.
+    /// Deletes a live object, in the background, if it is still the same, and still at a version
+    /// where one is given.
     pub(crate) async fn delete(
         &self,
         kind: &Kind,
         subject: &Subject,
-        live: &Value,
+        uid: &str,
+        version: Option<u64>,
     ) -> Result<(), kube::Error> {
-        let uid = Some(text(live, "/metadata/uid").to_owned()).filter(|uid| !uid.is_empty());
+        let uid = Some(uid.to_owned()).filter(|uid| !uid.is_empty());
+        let resource_version = version.map(|version| version.to_string());
         let params = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: uid.map(|uid| Preconditions { uid: Some(uid), resource_version: None }),
+            preconditions: Some(Preconditions { uid, resource_version }),
             ..DeleteParams::default()
         };
         let request = Self::request(kind, subject).delete(&subject.name, &params);
         let request = request.map_err(kube::Error::BuildRequest)?;
-        self.forget(&subject.id());
+        self.objects(kind).forget(&Place::of(subject));
         match self.client().request_text(request).await {
             Err(error) if !is_not_found(&error) => Err(error),
             _ => Ok(()),
         }
     }
-
-    /// Says whether a declared object was seen to be as the live one at a version.
-    pub(crate) fn has_seen(&self, id: &ObjectId, declared: &Value, version: &str) -> bool {
-        let seen = Seen { declared: hash(declared), version: hash(version) };
-        self.seen().get(id) == Some(&seen)
-    }
-
-    /// Remembers that a declared object is as the live one at a version.
-    pub(crate) fn remember(&self, id: ObjectId, declared: &Value, version: &str) {
-        let seen = Seen { declared: hash(declared), version: hash(version) };
-        self.seen().insert(id, seen);
-    }
-
-    pub(crate) fn forget(&self, id: &ObjectId) {
-        self.seen().remove(id);
-    }
-
-    fn seen(&self) -> MutexGuard<'_, HashMap<ObjectId, Seen>> {
-        self.known.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn hash<T: ToString + ?Sized>(value: &T) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.to_string().hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Says whether the path of a request is not known, rather than the object.

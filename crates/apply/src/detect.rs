@@ -10,8 +10,9 @@ use smd::prune::unknown_fields;
 use crate::change::{Action, Change};
 use crate::error::{Problem, api_message, api_reason, is_immutable, is_not_found};
 use crate::kinds::Kind;
-use crate::kstatus::compute;
+use crate::kstatus::{Health, Status, compute};
 use crate::mask::mask;
+use crate::memory::content;
 use crate::object::{Subject, text};
 use crate::takeover::cleanup;
 use crate::target::Target;
@@ -83,6 +84,11 @@ impl Target {
             return Err(Problem::NoNamespace { subject: subject.into(), message });
         }
         let once = self.is_marked(object, "ssa", "IfNotPresent");
+        let look = self.cluster.look(&kind, &subject);
+        let declared = self.cluster.declared(object);
+        if let Some(known) = look.trusted(declared).filter(|_| !once) {
+            return Ok(Plan::Keep(unchanged(object, subject, known.state.health)));
+        }
         let manager = &self.options.field_manager;
         let answer = match self.cluster.apply(&kind, object, manager, true).await {
             Ok(answer) => answer,
@@ -107,8 +113,18 @@ impl Target {
         if once || self.is_off_limits(&answer) {
             return skipped();
         }
-        if self.cluster.has_seen(&subject.id(), object, version) {
-            return Ok(Plan::Keep(settled(object, subject, Action::Unchanged, &answer)));
+        if let Some(known) = look.known().filter(|it| it.state.version.to_string() == version) {
+            // What a live object at this version is, is known.
+            let is_same = known.declared == declared
+                || (known.is_clean && known.state.content == Some(content(&answer)));
+            if is_same {
+                self.cluster.remember(&look, known.declared_as(declared));
+                return Ok(Plan::Keep(settled(object, subject, Action::Unchanged, &answer)));
+            }
+            if known.is_clean && known.state.content.is_some() {
+                let (action, cleanup) = (Action::Configured, Vec::new());
+                return Ok(Plan::Apply { kind, action, cleanup });
+            }
         }
         let live = self.cluster.get(&kind, &subject).await;
         let live = live.map_err(|error| dry_run_problem(object, subject.clone(), &error))?;
@@ -124,7 +140,7 @@ impl Target {
             return Ok(Plan::Apply { kind, action, cleanup: operations });
         }
         if text(&live, "/metadata/resourceVersion") == version {
-            self.cluster.remember(subject.id(), object, version);
+            self.remember(&look, &subject, declared, &live);
         }
         Ok(Plan::Keep(settled(object, subject, Action::Unchanged, &live)))
     }
@@ -146,14 +162,26 @@ impl Target {
 
 /// Returns what was done to an object, with its health.
 pub(crate) fn settled(object: &Value, subject: Subject, action: Action, live: &Value) -> Change {
-    let is_ephemeral = subject.group() == "batch"
-        && subject.kind == "Job"
-        && !object["spec"]["ttlSecondsAfterFinished"].is_null();
     Change {
         health: Some(compute(live, Timestamp::now())),
-        is_ephemeral,
+        is_ephemeral: is_ephemeral(object, &subject),
         ..Change::new(subject, action)
     }
+}
+
+/// Returns that nothing was done to an object, with its health where that is known.
+fn unchanged(object: &Value, subject: Subject, health: Option<Status>) -> Change {
+    Change {
+        health: health.map(|status| Health::new(status, "")),
+        is_ephemeral: is_ephemeral(object, &subject),
+        ..Change::new(subject, Action::Unchanged)
+    }
+}
+
+fn is_ephemeral(object: &Value, subject: &Subject) -> bool {
+    subject.group() == "batch"
+        && subject.kind == "Job"
+        && !object["spec"]["ttlSecondsAfterFinished"].is_null()
 }
 
 pub(crate) fn dry_run_problem(object: &Value, subject: Subject, error: &kube::Error) -> Problem {

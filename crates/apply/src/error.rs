@@ -183,6 +183,11 @@ pub(crate) fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
+/// Says whether the object has changed since it was looked at.
+pub(crate) fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
 /// Says whether the object could be applied if it did not exist.
 ///
 /// Source: `IsImmutableError`, fluxcd/pkg `ssa/errors/immutable.go`: any conflict, and anything

@@ -96,6 +96,22 @@ pub fn compute(object: &Value, now: Timestamp) -> Health {
     }
 }
 
+/// Says whether every object of a kind is as declared unless it is being deleted: its status says
+/// nothing about its health.
+pub(crate) fn is_told_by_metadata(group: &str, kind: &str) -> bool {
+    match group {
+        "" => matches!(
+            kind,
+            "ConfigMap" | "Secret" | "ServiceAccount" | "LimitRange" | "Endpoints" | "PodTemplate"
+        ),
+        "batch" => kind == "CronJob",
+        "networking.k8s.io" => matches!(kind, "Ingress" | "IngressClass"),
+        "rbac.authorization.k8s.io" | "scheduling.k8s.io" | "storage.k8s.io" => true,
+        "admissionregistration.k8s.io" => kind.ends_with("WebhookConfiguration"),
+        _ => false,
+    }
+}
+
 fn condition<'a>(object: &'a Value, r#type: &str) -> Option<&'a Value> {
     object["status"]["conditions"].as_array()?.iter().find(|item| item["type"] == r#type)
 }

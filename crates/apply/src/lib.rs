@@ -9,6 +9,9 @@
 //! 3. [`Target::prune`]: delete what is no longer declared;
 //! 4. [`Target::wait`]: watch until everything is healthy.
 //!
+//! What is known of the objects of a set, and that nothing has touched them since, saves requests: see
+//! [`Cluster::watching`]. `memory` says what is known, `objects` keeps it true by watching.
+//!
 //! [`kstatus`] and [`order`] are pure. Nothing here knows a custom resource of ours: the group of
 //! the owner's labels and annotations is passed in.
 
@@ -19,8 +22,10 @@ mod error;
 mod kinds;
 pub mod kstatus;
 mod mask;
+mod memory;
 mod normalize;
 mod object;
+mod objects;
 pub mod order;
 mod prune;
 mod stage;
@@ -32,6 +37,7 @@ pub use change::{Action, Change, ChangeSet};
 pub use cluster::{Cluster, ImpersonationError};
 pub use error::{ApplyError, Failure, Problem, PruneError, WaitError};
 pub use kinds::{Kind, KindError};
+pub use memory::{Moved, Viewpoint};
 pub use object::Subject;
 pub use prune::Pruned;
 pub use target::{Metadata, Options, Owner, Prepared, Target};

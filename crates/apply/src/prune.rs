@@ -3,9 +3,10 @@
 use api::inventory::{Inventory, InventoryEntry, ObjectId};
 
 use crate::change::{Action, Change, ChangeSet};
-use crate::error::{PruneError, api_message};
+use crate::error::{PruneError, api_message, is_conflict};
 use crate::kinds::KindError;
-use crate::object::Subject;
+use crate::memory::{Place, State};
+use crate::object::{Subject, text};
 use crate::order;
 use crate::target::Target;
 
@@ -72,20 +73,35 @@ impl Target {
                 return Ok(Action::Skipped);
             }
         }
+        let known = self.cluster.objects(&kind).known(&Place::of(subject));
+        let known = known.filter(|it| it.may_be_deleted && *it.owner == *self.owner);
+        if let Some(State { uid, version, .. }) = known.map(|known| known.state) {
+            // At another version it may be marked to stay: then it is looked at.
+            match self.cluster.delete(&kind, subject, &uid, Some(version)).await {
+                Err(error) if is_conflict(&error) => {}
+                result => return self.deleted(subject, result),
+            }
+        }
         let live = self.cluster.get(&kind, subject).await;
         let live =
             live.map_err(|error| format!("{subject} query failed: {}", api_message(&error)))?;
         let Some(live) = live else { return Ok(Action::Deleted) };
-        if !self.owns(&live)
-            || self.is_off_limits(&live)
-            || self.is_marked(&live, "prune", "disabled")
-        {
+        if !self.may_delete(&live) {
             return Ok(Action::Skipped);
         }
-        let deleted = self.cluster.delete(&kind, subject, &live).await;
-        deleted.map_err(|error| format!("{subject} delete failed: {}", api_message(&error)))?;
+        let uid = text(&live, "/metadata/uid");
+        self.deleted(subject, self.cluster.delete(&kind, subject, uid, None).await)
+    }
+
+    fn deleted(
+        &self,
+        subject: &Subject,
+        result: Result<(), kube::Error>,
+    ) -> Result<Action, String> {
+        result.map_err(|error| format!("{subject} delete failed: {}", api_message(&error)))?;
         if subject.kind == "CustomResourceDefinition" {
-            let group = live["spec"]["group"].as_str().unwrap_or_default();
+            // Its name is that of its objects, and their group.
+            let group = subject.name.split_once('.').map_or("", |(_, group)| group);
             self.cluster.kinds().forget(group);
         }
         Ok(Action::Deleted)

@@ -134,10 +134,11 @@ impl Target {
     async fn write(&self, kind: &Kind, object: &Value, action: Action) -> Result<Change, Problem> {
         let subject = Subject::of(object);
         let manager = &self.options.field_manager;
+        let look = self.cluster.look(kind, &subject);
         match self.cluster.apply(kind, object, manager, false).await {
             Ok(live) => {
-                let version = text(&live, "/metadata/resourceVersion");
-                self.cluster.remember(subject.id(), object, version);
+                let declared = self.cluster.declared(object);
+                self.remember(&look, &subject, declared, &live);
                 Ok(settled(object, subject, action, &live))
             }
             Err(error) => {
@@ -185,7 +186,7 @@ impl Target {
     async fn remove(&self, kind: &Kind, object: &Value, live: &Value) -> Result<(), Problem> {
         let subject = Subject::of(object);
         let failed = |message| Problem::Recreate { subject: Box::new(subject.clone()), message };
-        let deleted = self.cluster.delete(kind, &subject, live).await;
+        let deleted = self.cluster.delete(kind, &subject, text(live, "/metadata/uid"), None).await;
         deleted.map_err(|error| failed(mask(object, api_message(&error))))?;
         self.wait_gone(std::slice::from_ref(&subject), self.options.stage_timeout)
             .await

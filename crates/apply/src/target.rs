@@ -1,13 +1,15 @@
 //! A cluster, acted in on behalf of one owner.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::inventory::Inventory;
 use serde_json::Value;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Look};
 use crate::kinds::KindError;
+use crate::memory::{Known, State, Viewpoint};
 use crate::normalize::normalize;
 use crate::object::{Subject, is_marked, label, metadata_map, text};
 use crate::order::{self, GroupKind};
@@ -94,12 +96,16 @@ impl Prepared {
 pub struct Target {
     pub(crate) cluster: Cluster,
     pub(crate) options: Options,
+    pub(crate) owner: Arc<Owner>,
+    view: Arc<Viewpoint>,
 }
 
 impl Target {
     /// Returns a target in a cluster.
     pub fn new(cluster: Cluster, options: Options) -> Self {
-        Self { cluster, options }
+        let owner = Arc::new(options.owner.clone());
+        let view = Arc::new(Viewpoint::of(&options));
+        Self { cluster, options, owner, view }
     }
 
     /// Returns the cluster.
@@ -151,6 +157,20 @@ impl Target {
         let Owner { group, namespace, name } = &self.options.owner;
         label(live, &format!("{group}/name")) == Some(name)
             && label(live, &format!("{group}/namespace")) == Some(namespace)
+    }
+
+    /// Says whether a live object may be deleted: it is the owner's, and nothing on it forbids it.
+    pub(crate) fn may_delete(&self, live: &Value) -> bool {
+        self.owns(live) && !self.is_off_limits(live) && !self.is_marked(live, "prune", "disabled")
+    }
+
+    /// Remembers that a live object is as declared.
+    pub(crate) fn remember(&self, look: &Look, subject: &Subject, declared: u64, live: &Value) {
+        let state = State::read(&self.view, subject.group(), &subject.kind, live, true);
+        if let Some(state) = state {
+            let known = Known::new(declared, self.owner.clone(), state, self.may_delete(live));
+            self.cluster.remember(look, known);
+        }
     }
 
     /// Says whether an object carries a marker of the owner's group.

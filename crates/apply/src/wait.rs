@@ -1,9 +1,10 @@
 //! Waits until objects are healthy, or gone, by watching them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::pin::pin;
 use std::time::Duration;
 
+use futures::channel::mpsc;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, future, stream};
 use jiff::Timestamp;
 use kube::Api;
@@ -15,10 +16,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::change::Change;
 use crate::cluster::Cluster;
-use crate::error::WaitError;
+use crate::error::{WaitError, api_message};
 use crate::kinds::Kind;
 use crate::kstatus::{Health, Status, compute};
+use crate::memory::Place;
 use crate::object::Subject;
+use crate::objects::Waiting;
 use crate::target::Target;
 
 /// How often the health of what depends on the time is computed again.
@@ -43,16 +46,28 @@ impl From<&Change> for Check {
 }
 
 /// What a watch has told about an object.
-enum Sight {
+#[derive(Debug)]
+pub(crate) enum Sight {
     Present(Box<Value>),
+    /// How it is.
+    Told(Status),
+    /// It has to be read.
+    Changed,
     Absent,
     Unreadable(String),
+    /// Nothing more will be told.
+    Lost,
 }
+
+/// How many objects are read at a time.
+const READS: usize = 8;
 
 impl Target {
     /// Waits until every object is healthy.
     ///
-    /// There is one watch for each kind and namespace, none when everything is known to be healthy.
+    /// What is known of the objects is kept true by the watches of the cluster, where it has any. For
+    /// the others there is one watch for each kind and namespace, none when everything is known to be
+    /// healthy.
     ///
     /// # Errors
     ///
@@ -70,7 +85,7 @@ impl Target {
         for check in &pending {
             watched.push((self.kind_for(&check.subject).await?, check.subject.clone()));
         }
-        let mut sights = pin!(observe(&self.cluster, &watched));
+        let mut sights = Sights::of(&self.cluster, &watched);
         let mut states: Vec<Health> = pending
             .iter()
             .map(|check| check.health.clone().unwrap_or_else(|| Health::new(Status::Unknown, "")))
@@ -114,6 +129,10 @@ impl Target {
                             timed.insert(index, *object);
                         }
                     }
+                    Some((index, Sight::Told(health))) => {
+                        unreadable[index].clear();
+                        states[index] = Health::new(health, "");
+                    }
                     Some((index, Sight::Absent)) => {
                         timed.remove(&index);
                         let ephemeral = pending[index].is_ephemeral;
@@ -122,6 +141,7 @@ impl Target {
                     }
                     Some((index, Sight::Unreadable(error))) => unreadable[index] = error,
                     // Watches do not end by themselves; the deadline is left.
+                    Some((_, Sight::Changed | Sight::Lost)) => {}
                     None => future::pending().await,
                 }
             }
@@ -146,14 +166,17 @@ impl Target {
                 watched.push((kind, subject.clone()));
             }
         }
-        let mut sights = pin!(observe(&self.cluster, &watched));
+        let mut sights = Sights::of(&self.cluster, &watched);
         let mut states = vec![Status::Unknown; watched.len()];
         let mut errors = vec![String::new(); watched.len()];
         while states.iter().any(|status| *status != Status::NotFound) {
             match tokio::time::timeout_at(deadline, sights.next()).await {
-                Ok(Some((index, Sight::Present(_)))) => states[index] = Status::Terminating,
+                Ok(Some((index, Sight::Present(_) | Sight::Told(_)))) => {
+                    states[index] = Status::Terminating;
+                }
                 Ok(Some((index, Sight::Absent))) => states[index] = Status::NotFound,
                 Ok(Some((index, Sight::Unreadable(error)))) => errors[index] = error,
+                Ok(Some((_, Sight::Changed | Sight::Lost))) => {}
                 Ok(None) | Err(_) => {
                     let left = watched.into_iter().zip(states).zip(errors);
                     let left = left.map(|(((_, subject), status), error)| (subject, status, error));
@@ -178,23 +201,79 @@ impl Target {
     }
 }
 
-/// Watches objects: one watch for each kind and namespace.
-fn observe(
-    cluster: &Cluster,
-    objects: &[(Kind, Subject)],
-) -> impl Stream<Item = (usize, Sight)> + use<> {
-    let mut groups: BTreeMap<(String, String), (Kind, BTreeMap<String, usize>)> = BTreeMap::new();
-    for (index, (kind, subject)) in objects.iter().enumerate() {
-        let resource = format!("{}/{}", kind.resource.api_version, kind.resource.plural);
-        let namespace = if kind.namespaced { subject.namespace.clone() } else { String::new() };
-        let group = groups.entry((resource, namespace));
-        let (_, names) = group.or_insert_with(|| (kind.clone(), BTreeMap::new()));
-        names.insert(subject.name.clone(), index);
+/// What watches tell about objects, by their index.
+struct Sights {
+    cluster: Cluster,
+    objects: Vec<(Kind, Subject)>,
+    streams: stream::SelectAll<BoxStream<'static, (usize, Sight)>>,
+    /// The objects of which the watches of the cluster tell.
+    _waiting: Vec<Waiting>,
+}
+
+impl Sights {
+    fn of(cluster: &Cluster, objects: &[(Kind, Subject)]) -> Self {
+        let (sender, receiver) = mpsc::unbounded();
+        let mut waiting = Vec::new();
+        let mut others = Vec::new();
+        for (index, (kind, subject)) in objects.iter().enumerate() {
+            // How a Pod is depends on the time too: it is needed as a whole.
+            let is_timed = kind.resource.kind == "Pod";
+            let place = Place::of(subject);
+            match cluster.objects(kind).wait_for(place, index, &sender).filter(|_| !is_timed) {
+                Some(known) => waiting.push(known),
+                None => others.push(index),
+            }
+        }
+        let (reader, kinds) = (cluster.clone(), objects.to_vec());
+        let read = receiver.map(move |(index, sight): (usize, Sight)| {
+            let (reader, (kind, subject)) = (reader.clone(), kinds[index].clone());
+            async move {
+                let Sight::Changed = sight else { return (index, sight) };
+                let sight = match reader.get(&kind, &subject).await {
+                    Ok(Some(object)) => Sight::Present(Box::new(object)),
+                    Ok(None) => Sight::Absent,
+                    Err(error) => Sight::Unreadable(api_message(&error)),
+                };
+                (index, sight)
+            }
+        });
+        let mut sights = Self {
+            cluster: cluster.clone(),
+            objects: objects.to_vec(),
+            streams: stream::SelectAll::new(),
+            _waiting: waiting,
+        };
+        // In order: what was read before it changed again is older.
+        sights.streams.push(read.buffered(READS).boxed());
+        sights.watch(&others);
+        sights
     }
-    let watches = groups
-        .into_iter()
-        .map(|((_, namespace), (kind, names))| watch(cluster, &kind, &namespace, names).boxed());
-    stream::select_all(watches)
+
+    /// Watches objects: one watch for each kind and namespace.
+    fn watch(&mut self, indices: &[usize]) {
+        let mut groups: BTreeMap<(String, String), (Kind, BTreeMap<String, usize>)> =
+            BTreeMap::new();
+        for index in indices {
+            let (kind, subject) = &self.objects[*index];
+            let resource = format!("{}/{}", kind.resource.api_version, kind.resource.plural);
+            let namespace = if kind.namespaced { subject.namespace.clone() } else { String::new() };
+            let group = groups.entry((resource, namespace));
+            let (_, names) = group.or_insert_with(|| (kind.clone(), BTreeMap::new()));
+            names.insert(subject.name.clone(), *index);
+        }
+        for ((_, namespace), (kind, names)) in groups {
+            self.streams.push(watch(&self.cluster, &kind, &namespace, names).boxed());
+        }
+    }
+
+    async fn next(&mut self) -> Option<(usize, Sight)> {
+        loop {
+            match self.streams.next().await {
+                Some((index, Sight::Lost)) => self.watch(&[index]),
+                sight => return sight,
+            }
+        }
+    }
 }
 
 fn watch(

@@ -7,3 +7,4 @@ mod apply;
 mod prune;
 mod support;
 mod wait;
+mod watched;

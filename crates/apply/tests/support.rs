@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use apply::{Cluster, Metadata, Options, Owner, Prepared, Target};
+use apply::{Cluster, Metadata, Options, Owner, Prepared, Target, Viewpoint};
 use kube::Client;
 use kube::api::{Api, DynamicObject, PatchParams};
 use serde_json::{Value, json};
@@ -84,6 +84,11 @@ impl Recorded {
             Api::namespaced(self.cluster.client.clone(), namespace);
         api.patch(name, &PatchParams::default(), &kube::api::Patch::Merge(patch)).await.unwrap();
     }
+}
+
+pub(crate) fn view() -> Viewpoint {
+    let Options { owner, field_manager, overridden_managers, .. } = options();
+    Viewpoint { group: owner.group, field_manager, overridden_managers }
 }
 
 pub(crate) fn options() -> Options {

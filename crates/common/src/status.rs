@@ -32,14 +32,15 @@ where
     }
 
     /// Returns an object as it is, `None` when it is gone. The API is asked only when the version
-    /// at hand is not the one that we wrote last.
+    /// at hand is older than the one that we wrote last.
     ///
     /// # Errors
     ///
     /// When the API does not answer.
     pub async fn latest(&self, api: &Api<K>, obj: Arc<K>) -> Result<Option<Arc<K>>, kube::Error> {
         let written = self.lock().get(&ObjectRef::from_obj(&*obj)).cloned();
-        if written.is_none_or(|version| obj.resource_version().as_ref() == Some(&version)) {
+        let is_behind = |written: &str| is_older(obj.resource_version().as_deref(), written);
+        if !written.as_deref().is_some_and(is_behind) {
             return Ok(Some(obj));
         }
         Ok(api.get_opt(&obj.name_any()).await?.map(Arc::new))
@@ -107,6 +108,18 @@ pub fn requested_at(obj: &impl Resource) -> Option<&String> {
     obj.annotations().get(REQUESTED_AT_ANNOTATION)
 }
 
+/// Says whether a version may be older than another one of the same object. Versions are numbers that
+/// grow with every write; one that is none may be anything.
+///
+/// Source: KEP 5504, which makes comparable what all implementations had compared.
+fn is_older(version: Option<&str>, than: &str) -> bool {
+    let number = |text: &str| text.parse::<u64>().ok();
+    match (version.and_then(number), number(than)) {
+        (Some(version), Some(than)) => version < than,
+        _ => version != Some(than),
+    }
+}
+
 /// Says whether an object is gone: there is none, or another one of the same name.
 fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status)
@@ -118,4 +131,16 @@ fn foreign(written: &impl Serialize, status: &Value) -> Result<Vec<String>, kube
     let written = serde_json::to_value(written).map_err(kube::Error::SerdeError)?;
     let fields = written["status"].as_object().into_iter().flat_map(Map::keys);
     Ok(fields.filter(|field| status.get(field.as_str()).is_none()).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compares_versions_as_numbers() {
+        assert!(is_older(Some("9"), "10"));
+        assert!(!is_older(Some("10"), "10") && !is_older(Some("11"), "10"));
+        assert!(is_older(Some("x"), "10") && is_older(None, "10") && !is_older(Some("x"), "x"));
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::kustomize::Kustomization;
 use apply::order::GroupKind;
-use apply::{Cluster, ImpersonationError, Options, Target};
+use apply::{Cluster, ImpersonationError, Moved, Options, Target, Viewpoint};
 use common::Runtime;
 use common::events::Recorder;
 use common::fetch::Fetcher;
@@ -13,9 +13,11 @@ use common::status::Statuses;
 use kube::api::Api;
 use kube::runtime::reflector::Store;
 use kube::{Client, ResourceExt as _};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::dependencies::Waiting;
+use crate::finalize::Accounts;
 use crate::interrupt::Interrupts;
 use crate::owner::owner;
 use crate::source::{ObjectRef, Sources};
@@ -64,11 +66,13 @@ pub(crate) struct Context {
     pub(crate) waiting: Waiting,
     pub(crate) interrupts: Interrupts,
     pub(crate) statuses: Statuses<Kustomization>,
+    pub(crate) accounts: Accounts,
     pub(crate) shutdown: CancellationToken,
     work: Work,
 }
 
 impl Context {
+    /// Returns the context, and what tells of objects that are not as they were left.
     pub(crate) fn new(
         runtime: &Runtime,
         settings: Settings,
@@ -76,9 +80,15 @@ impl Context {
         recorder: Recorder,
         store: Store<Kustomization>,
         work: Work,
-    ) -> Self {
-        Self {
-            cluster: Cluster::new(runtime.client.clone()),
+    ) -> (Self, UnboundedReceiver<Moved>) {
+        let view = Viewpoint {
+            group: api::kustomize::GROUP.to_owned(),
+            field_manager: FIELD_MANAGER.to_owned(),
+            overridden_managers: settings.override_managers.clone(),
+        };
+        let (cluster, moved) = Cluster::watching(runtime.client.clone(), view);
+        let cx = Self {
+            cluster,
             client: runtime.client.clone(),
             settings,
             fetcher,
@@ -88,9 +98,11 @@ impl Context {
             waiting: Waiting::default(),
             interrupts: Interrupts::default(),
             statuses: Statuses::new(STATUS_MANAGER),
+            accounts: Accounts::default(),
             shutdown: runtime.shutdown.clone(),
             work,
-        }
+        };
+        (cx, moved)
     }
 
     /// Returns the API of the namespace of a Kustomization.

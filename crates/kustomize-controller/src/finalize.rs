@@ -1,6 +1,8 @@
 //! Deletes what a Kustomization has applied, when it is deleted itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use api::conditions::{self, READY};
 use api::inventory::{Inventory, InventoryEntry};
@@ -8,11 +10,43 @@ use api::kustomize::{DeletionPolicy, Kustomization};
 use apply::{Action as Done, Subject};
 use common::events::Severity;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::{Api, ResourceExt as _};
+use kube::{Api, Client, ResourceExt as _};
 use tracing::{info, warn};
 
 use crate::context::Context;
 use crate::reconcile::Error;
+
+/// How long an account that was there a moment ago is not asked for again: Kustomizations often go
+/// together.
+const ACCOUNT_LASTS: Duration = Duration::from_secs(1);
+
+/// The ServiceAccounts that were seen a moment ago.
+#[derive(Default)]
+pub(crate) struct Accounts {
+    seen: Mutex<HashMap<(String, String), Instant>>,
+}
+
+impl Accounts {
+    async fn has(&self, client: &Client, namespace: &str, name: &str) -> Result<bool, kube::Error> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let is_fresh = |seen: &Instant| seen.elapsed() < ACCOUNT_LASTS;
+        if self.lock().get(&key).is_some_and(is_fresh) {
+            return Ok(true);
+        }
+        let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+        let exists = api.get_metadata_opt(name).await?.is_some();
+        let mut seen = self.lock();
+        seen.retain(|_, seen| is_fresh(seen));
+        if exists {
+            seen.insert(key, Instant::now());
+        }
+        Ok(exists)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Instant>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Context {
     /// Cleans up after a Kustomization as its policy says. The finalizer is removed afterwards.
@@ -94,8 +128,7 @@ impl Context {
     async fn has_service_account(&self, obj: &Kustomization) -> Result<bool, Error> {
         let Some(name) = self.service_account(obj) else { return Ok(true) };
         let namespace = obj.namespace().unwrap_or_default();
-        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &namespace);
-        Ok(api.get_metadata_opt(&name).await.map_err(Error::Read)?.is_some())
+        self.accounts.has(&self.client, &namespace, &name).await.map_err(Error::Read)
     }
 
     fn tell(&self, obj: &Kustomization, severity: Severity, message: String) {

@@ -8,6 +8,7 @@ mod build;
 mod configs;
 mod context;
 mod dependencies;
+mod drift;
 mod finalize;
 mod health;
 mod interrupt;
@@ -44,6 +45,7 @@ pub use substitute::{SubstituteError, Variables, VariablesError, envsubst};
 use crate::args::Parts;
 use crate::configs::observe_configs;
 use crate::context::Context;
+use crate::drift::observe_drift;
 use crate::observe::{Observer, observe_sources};
 
 /// The name of the controller, as events and its Lease have it.
@@ -63,28 +65,30 @@ pub async fn run(args: Args, runtime: Runtime) -> Result<(), ArgsError> {
         args.into_parts()?;
     let (reader, writer) = reflector::store::<Kustomization>();
     let work = Work::new(&runtime.metrics, "kustomization", "Kustomization", concurrency);
-    let cx = Arc::new(Context::new(
+    let (cx, moved) = Context::new(
         &runtime,
         settings,
         Fetcher::new(http_retry, hosts, Limits::default())?,
         Recorder::new(CONTROLLER, runtime.client.clone(), events, runtime.metrics.clone()),
         reader.clone(),
         work.clone(),
-    ));
+    );
+    let cx = Arc::new(cx);
 
     let (wake, woken) = mpsc::unbounded();
-    let mut sources = JoinSet::new();
+    let mut watches = JoinSet::new();
     for kind in SourceKind::ALL {
         if kind != SourceKind::ExternalArtifact || cx.settings.gates.external_artifact {
-            sources.spawn(observe_sources(cx.clone(), kind, watched.clone(), wake.clone()));
+            watches.spawn(observe_sources(cx.clone(), kind, watched.clone(), wake.clone()));
         }
     }
     if let Some(labels) = configs {
         let config_maps = observe_configs::<ConfigMap>;
-        sources.spawn(config_maps(cx.clone(), watched.clone(), labels.clone(), wake.clone()));
+        watches.spawn(config_maps(cx.clone(), watched.clone(), labels.clone(), wake.clone()));
         let secrets = observe_configs::<Secret>;
-        sources.spawn(secrets(cx.clone(), watched.clone(), labels, wake.clone()));
+        watches.spawn(secrets(cx.clone(), watched.clone(), labels, wake.clone()));
     }
+    watches.spawn(observe_drift(cx.clone(), moved, wake.clone()));
     let mut observer = Observer { cx: cx.clone(), wake, seen: HashMap::new() };
     let changes = watch::changes(runtime.client.clone(), &watched, writer, move |event| {
         observer.observe(event);

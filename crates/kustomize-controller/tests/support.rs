@@ -1,5 +1,6 @@
 //! A cluster, an artifact server and the controller, for one test.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(crate) struct World {
     pub(crate) artifacts: ArtifactServer,
     pub(crate) namespace: String,
     requests: Arc<Mutex<Vec<String>>>,
+    forbidden: Arc<AtomicBool>,
     controller: Mutex<Option<(CancellationToken, tokio::task::JoinHandle<()>)>>,
 }
 
@@ -71,8 +73,14 @@ impl World {
     async fn on(cluster: Cluster, definitions: &[CustomResourceDefinition]) -> Self {
         cluster.define(definitions).await.unwrap();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let log = requests.clone();
-        let client = cluster.observed(move |request: http::Request<_>| {
+        let forbidden: Arc<AtomicBool> = Arc::default();
+        let (log, forbid) = (requests.clone(), forbidden.clone());
+        let nobody = format!("system:serviceaccount:{}:nobody", cluster.namespace);
+        let client = cluster.observed(move |mut request: http::Request<_>| {
+            let query = request.uri().query().unwrap_or_default();
+            if forbid.load(Ordering::Relaxed) && query.contains("labelSelector") {
+                request.headers_mut().insert("impersonate-user", nobody.parse().unwrap());
+            }
             let query = request.uri().query().unwrap_or_default();
             let mark = ["dryRun", "watch=true"].into_iter().find(|mark| query.contains(mark));
             let mark = mark.map(|mark| format!(" ({mark})")).unwrap_or_default();
@@ -88,6 +96,7 @@ impl World {
             artifacts: ArtifactServer::start().await.unwrap(),
             namespace: cluster.namespace.clone(),
             requests,
+            forbidden,
             controller: Mutex::default(),
             cluster,
         }
@@ -123,6 +132,11 @@ impl World {
             stop.cancel();
             let _ = tokio::time::timeout(PATIENCE, task).await.expect("the controller ends");
         }
+    }
+
+    /// Lets the controller select nothing by labels.
+    pub(crate) fn forbid_label_selectors(&self) {
+        self.forbidden.store(true, Ordering::Relaxed);
     }
 
     /// Returns the requests since the last call.
