@@ -34,7 +34,9 @@ pub use json::{from_value, scalar_to_value, to_value};
 pub use node::{Mapping, Node, Scalar, Sequence, Style, Tag};
 pub use number::format as format_number;
 pub use order::compare_keys;
-pub use parse::{Document, parse, parse_documents, parse_first, parse_values};
+pub use parse::{
+    Comment, Document, Source, parse, parse_documents, parse_first, parse_source, parse_values,
+};
 pub use resolve::is_ambiguous;
 /// A JSON value; every YAML document is read into one and written from one.
 pub use serde_json::Value;

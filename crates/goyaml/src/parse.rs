@@ -24,6 +24,42 @@ pub struct Document {
     pub line: usize,
 }
 
+/// A comment of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    /// The text behind the `#`.
+    pub text: String,
+    /// Where the `#` stands.
+    pub mark: Mark,
+}
+
+/// A stream with what the other readers resolve or leave out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// The documents. Merge keys are keys with the tag [`Tag::Merge`].
+    pub documents: Vec<Document>,
+    /// The comments, in their order.
+    pub comments: Vec<Comment>,
+}
+
+/// Reads every document of a stream, with the comments and with merge keys as they are written.
+///
+/// # Errors
+///
+/// As [`parse`] has them.
+pub fn parse_source(text: &str, dialect: Dialect) -> Result<Source, Error> {
+    let mut documents = Vec::new();
+    let mut parser = Parser::new(text, dialect)?;
+    parser.keeps_merges = true;
+    parser.scanner.keep_comments();
+    while let Some(document) = parser.document()? {
+        documents.push(document);
+    }
+    let comments = parser.scanner.take_comments().into_iter();
+    let comments = comments.map(|(mark, text)| Comment { text: text.to_owned(), mark });
+    Ok(Source { documents, comments: comments.collect() })
+}
+
 /// Reads every document of a stream as a value.
 ///
 /// # Errors
@@ -81,6 +117,8 @@ struct Parser<'a> {
     tags: Vec<(String, String)>,
     anchors: Anchors,
     started: bool,
+    /// Whether merge keys stay as they are.
+    keeps_merges: bool,
 }
 
 /// What stands before the content of a node.
@@ -101,6 +139,7 @@ impl<'a> Parser<'a> {
             tags: Vec::new(),
             anchors: Anchors::default(),
             started: false,
+            keeps_merges: false,
         })
     }
 
@@ -490,7 +529,7 @@ impl<'a> Parser<'a> {
         key: Scalar,
         value: Node,
     ) -> Result<(), Error> {
-        if key.tag != Tag::Merge {
+        if key.tag != Tag::Merge || self.keeps_merges {
             mapping.entries.push((key, value));
             return Ok(());
         }

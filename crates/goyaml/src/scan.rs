@@ -85,6 +85,8 @@ pub(crate) struct Scanner<'a> {
     simple_keys: Vec<SimpleKey>,
     /// Comments that begin with a brace, and their lines.
     notes: Vec<(u32, &'a str)>,
+    /// Every comment without its `#`, if they are kept.
+    comments: Option<Vec<(Mark, &'a str)>>,
 }
 
 impl<'a> Scanner<'a> {
@@ -106,7 +108,18 @@ impl<'a> Scanner<'a> {
             simple_key_allowed: true,
             simple_keys: vec![SimpleKey::default()],
             notes: Vec::new(),
+            comments: None,
         }
+    }
+
+    /// Keeps comments from here on.
+    pub(crate) fn keep_comments(&mut self) {
+        self.comments = Some(Vec::new());
+    }
+
+    /// Takes the comments that were kept, in their order.
+    pub(crate) fn take_comments(&mut self) -> Vec<(Mark, &'a str)> {
+        self.comments.take().unwrap_or_default()
     }
 
     /// Takes the comments that begin with a brace, each with its line, counted from 0.
@@ -357,13 +370,22 @@ impl<'a> Scanner<'a> {
     /// Steps over a comment up to the end of its line.
     fn skip_comment(&mut self) {
         let start = self.position;
-        while !self.is_break_or_end(0) {
-            self.step();
-        }
+        let mark = self.mark();
+        self.skip_line();
         let text = &self.text[start..self.position];
+        if let Some(comments) = &mut self.comments {
+            comments.push((mark, text.strip_prefix('#').unwrap_or(text)));
+        }
         let text = text.trim_start_matches('#').trim();
         if text.starts_with('{') {
             self.notes.push((self.line, text));
+        }
+    }
+
+    /// Steps over the rest of the line.
+    fn skip_line(&mut self) {
+        while !self.is_break_or_end(0) {
+            self.step();
         }
     }
 

@@ -175,3 +175,16 @@ proptest! {
         let _ = parse(&text, Dialect::Kyaml);
     }
 }
+
+#[test]
+fn keeps_comments_and_merge_keys_when_asked() {
+    let text = "# one\na: &a {b: 1} # two\nc:\n  <<: *a\n  d: |\n    # no comment\n  #three\n";
+    let source = parse_source(text, Dialect::Kyaml).unwrap();
+    let comments = source.comments.iter();
+    let comments = comments.map(|it| (it.text.as_str(), it.mark.line(), it.mark.column()));
+    let comments: Vec<_> = comments.collect();
+    assert_eq!(comments, [(" one", 1, 1), (" two", 2, 14), ("three", 7, 3)]);
+    let Node::Mapping(root) = &source.documents[0].node else { panic!() };
+    let Some(Node::Mapping(c)) = root.get("c") else { panic!() };
+    assert_eq!(c.entries[0].0.tag, Tag::Merge);
+}

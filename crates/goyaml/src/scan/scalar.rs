@@ -316,7 +316,7 @@ impl<'a> Scanner<'a> {
             trailing_breaks.clear();
             leading_blank = trailing_blank;
             let line = self.position;
-            self.skip_comment();
+            self.skip_line();
             gathered.take(line, self.position);
             leading_break = if self.is_end(0) { "" } else { self.step_line() };
             self.scan_block_breaks(&mut indent, &mut trailing_breaks)?;
