@@ -125,6 +125,8 @@ fn yaml() -> impl Strategy<Value = Vec<String>> {
 fn nested(head: &str, value: &[String], beside: Option<String>, indent: &str) -> Vec<String> {
     match value {
         [scalar] => {
+            // SOPS loses some of the comments that stand beside empty collections.
+            let beside = beside.filter(|_| !matches!(scalar.as_str(), "{}" | "[]"));
             let beside = beside.map(|text| format!(" # {text}")).unwrap_or_default();
             vec![format!("{head} {scalar}{beside}")]
         }

@@ -136,12 +136,11 @@ impl Writer {
                 let comments = branch.iter().filter_map(comment_of);
                 self.line(" {}", beside.iter().copied().chain(comments));
             }
-            Value::List(items) => {
-                let comments = items.iter().filter_map(|item| match item {
-                    Value::Comment(comment) => Some(comment.text.as_slice()),
-                    _ => None,
-                });
-                self.line(" []", beside.iter().copied().chain(comments));
+            Value::List(_) => {
+                self.line(" []", beside.iter().copied());
+                if place == Place::Map {
+                    self.comments(leading(value), indent);
+                }
             }
             value => {
                 let text = scalar(value);
