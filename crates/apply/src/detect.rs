@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
 use serde_json::Value;
 use smd::Schema;
 use smd::prune::unknown_fields;
 
 use crate::change::{Action, Change};
 use crate::error::{Problem, api_message, api_reason, is_immutable, is_not_found};
+use crate::ignore::{payload, without};
 use crate::kinds::Kind;
-use crate::kstatus::{Health, Status, compute};
+use crate::kstatus::{Health, Status};
 use crate::mask::mask;
 use crate::memory::content;
 use crate::object::{Subject, text};
@@ -32,9 +32,21 @@ pub(crate) enum Plan {
     /// Nothing.
     Keep(Change),
     /// It has to be applied, after its metadata is cleaned up.
-    Apply { kind: Kind, action: Action, cleanup: Vec<Value> },
+    Apply {
+        kind: Kind,
+        action: Action,
+        cleanup: Vec<Value>,
+        /// What is applied in the place of the declared object, to leave fields as they are.
+        payload: Option<Value>,
+    },
     /// The live object has to be deleted first.
     Recreate { kind: Kind, live: Value },
+}
+
+impl Plan {
+    fn apply(kind: Kind, action: Action) -> Self {
+        Self::Apply { kind, action, cleanup: Vec::new(), payload: None }
+    }
 }
 
 impl Target {
@@ -85,10 +97,12 @@ impl Target {
         }
         let once = self.is_marked(object, "ssa", "IfNotPresent");
         let look = self.cluster.look(&kind, &subject);
-        let declared = self.cluster.declared(object);
+        let declared = self.declared(object);
         if let Some(known) = look.trusted(declared).filter(|_| !once) {
-            return Ok(Plan::Keep(unchanged(object, subject, known.state.health)));
+            let health = known.state.health.filter(|_| !self.is_assessed(&subject));
+            return Ok(Plan::Keep(unchanged(object, subject, health)));
         }
+        let migrated = self.options.migrate_api_version && self.migrate(&kind, object).await?;
         let manager = &self.options.field_manager;
         let answer = match self.cluster.apply(&kind, object, manager, true).await {
             Ok(answer) => answer,
@@ -108,41 +122,50 @@ impl Target {
         // does not exist yet has none.
         let version = text(&answer, "/metadata/resourceVersion");
         if version.is_empty() {
-            return Ok(Plan::Apply { kind, action: Action::Created, cleanup: Vec::new() });
+            return Ok(Plan::apply(kind, Action::Created));
         }
         if once || self.is_off_limits(&answer) {
             return skipped();
         }
+        let ignored = self.options.ignore.paths(&answer);
         if let Some(known) = look.known().filter(|it| it.state.version.to_string() == version) {
             // What a live object at this version is, is known.
             let is_same = known.declared == declared
                 || (known.is_clean && known.state.content == Some(content(&answer)));
             if is_same {
                 self.cluster.remember(&look, known.declared_as(declared));
-                return Ok(Plan::Keep(settled(object, subject, Action::Unchanged, &answer)));
+                let change = self.settled(object, subject, Action::Unchanged, &answer);
+                return Ok(Plan::Keep(change));
             }
-            if known.is_clean && known.state.content.is_some() {
-                let (action, cleanup) = (Action::Configured, Vec::new());
-                return Ok(Plan::Apply { kind, action, cleanup });
+            if known.is_clean && known.state.content.is_some() && ignored.is_empty() {
+                return Ok(Plan::apply(kind, Action::Configured));
             }
         }
         let live = self.cluster.get(&kind, &subject).await;
         let live = live.map_err(|error| dry_run_problem(object, subject.clone(), &error))?;
         let Some(live) = live else {
-            return Ok(Plan::Apply { kind, action: Action::Created, cleanup: Vec::new() });
+            return Ok(Plan::apply(kind, Action::Created));
         };
         if self.is_off_limits(&live) {
             return skipped();
         }
         let operations = self.cleanup(object, &live);
-        if !operations.is_empty() || differs(&live, &answer) {
+        let differs = if ignored.is_empty() {
+            differs(&live, &answer)
+        } else {
+            differs(&without(&live, &ignored), &without(&answer, &ignored))
+        };
+        if migrated || !operations.is_empty() || differs {
+            let entries = managers(&live, &operations);
+            let by = (entries, self.options.field_manager.as_str());
+            let payload = payload(object, &live, &answer, &ignored, by);
             let action = Action::Configured;
-            return Ok(Plan::Apply { kind, action, cleanup: operations });
+            return Ok(Plan::Apply { kind, action, cleanup: operations, payload });
         }
         if text(&live, "/metadata/resourceVersion") == version {
             self.remember(&look, &subject, declared, &live);
         }
-        Ok(Plan::Keep(settled(object, subject, Action::Unchanged, &live)))
+        Ok(Plan::Keep(self.settled(object, subject, Action::Unchanged, &live)))
     }
 
     /// Returns the patch that cleans up the metadata of a live object; empty when it is clean.
@@ -160,13 +183,11 @@ impl Target {
     }
 }
 
-/// Returns what was done to an object, with its health.
-pub(crate) fn settled(object: &Value, subject: Subject, action: Action, live: &Value) -> Change {
-    Change {
-        health: Some(compute(live, Timestamp::now())),
-        is_ephemeral: is_ephemeral(object, &subject),
-        ..Change::new(subject, action)
-    }
+/// Returns the managers of a live object, as they will be once its metadata is cleaned up.
+fn managers<'a>(live: &'a Value, cleanup: &'a [Value]) -> &'a [Value] {
+    let replaced = cleanup.iter().find(|operation| operation["path"] == "/metadata/managedFields");
+    let entries = replaced.map_or(&live["metadata"]["managedFields"], |it| &it["value"]);
+    entries.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// Returns that nothing was done to an object, with its health where that is known.
@@ -178,7 +199,7 @@ fn unchanged(object: &Value, subject: Subject, health: Option<Status>) -> Change
     }
 }
 
-fn is_ephemeral(object: &Value, subject: &Subject) -> bool {
+pub(crate) fn is_ephemeral(object: &Value, subject: &Subject) -> bool {
     subject.group() == "batch"
         && subject.kind == "Job"
         && !object["spec"]["ttlSecondsAfterFinished"].is_null()

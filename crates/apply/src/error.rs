@@ -44,6 +44,14 @@ pub enum Problem {
         /// What the API said.
         message: String,
     },
+    /// The version of the managed fields could not be brought to the declared one.
+    #[error("{subject} failed to migrate API version: {message}")]
+    Migrate {
+        /// The object.
+        subject: Box<Subject>,
+        /// What the API said.
+        message: String,
+    },
     /// The object has to be made anew and could not be deleted.
     #[error("{subject} recreate failed: {message}")]
     Recreate {

@@ -15,14 +15,17 @@
 //! [`kstatus`] and [`order`] are pure. Nothing here knows a custom resource of ours: the group of
 //! the owner's labels and annotations is passed in.
 
+mod assess;
 mod change;
 mod cluster;
 mod detect;
 mod error;
+mod ignore;
 mod kinds;
 pub mod kstatus;
 mod mask;
 mod memory;
+mod migrate;
 mod normalize;
 mod object;
 mod objects;
@@ -33,9 +36,11 @@ mod takeover;
 mod target;
 mod wait;
 
+pub use assess::Assess;
 pub use change::{Action, Change, ChangeSet};
 pub use cluster::{Cluster, ImpersonationError};
 pub use error::{ApplyError, Failure, Problem, PruneError, WaitError};
+pub use ignore::{IgnoreRule, IgnoreRules, Matches};
 pub use kinds::{Kind, KindError};
 pub use memory::{Moved, Viewpoint};
 pub use object::Subject;

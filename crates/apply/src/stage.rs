@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::change::{Action, Change, ChangeSet};
-use crate::detect::{Detected, Plan, dry_run_problem, settled};
+use crate::detect::{Detected, Plan, dry_run_problem};
 use crate::error::{ApplyError, Failure, Problem, api_message};
 use crate::kinds::{Kind, KindError};
 use crate::mask::mask;
@@ -118,28 +118,34 @@ impl Target {
     async fn carry_out(&self, object: &Value, plan: Plan) -> Result<Change, Problem> {
         match plan {
             Plan::Keep(change) => Ok(change),
-            Plan::Apply { kind, action, cleanup } => {
+            Plan::Apply { kind, action, cleanup, payload } => {
                 if !cleanup.is_empty() {
                     self.clean_up(&kind, object, cleanup).await?;
                 }
-                self.write(&kind, object, action).await
+                self.write(&kind, object, payload.as_ref(), action).await
             }
             Plan::Recreate { kind, live } => {
                 self.remove(&kind, object, &live).await?;
-                self.write(&kind, object, Action::Created).await
+                self.write(&kind, object, None, Action::Created).await
             }
         }
     }
 
-    async fn write(&self, kind: &Kind, object: &Value, action: Action) -> Result<Change, Problem> {
+    async fn write(
+        &self,
+        kind: &Kind,
+        object: &Value,
+        payload: Option<&Value>,
+        action: Action,
+    ) -> Result<Change, Problem> {
         let subject = Subject::of(object);
         let manager = &self.options.field_manager;
         let look = self.cluster.look(kind, &subject);
-        match self.cluster.apply(kind, object, manager, false).await {
+        match self.cluster.apply(kind, payload.unwrap_or(object), manager, false).await {
             Ok(live) => {
-                let declared = self.cluster.declared(object);
+                let declared = self.declared(object);
                 self.remember(&look, &subject, declared, &live);
-                Ok(settled(object, subject, action, &live))
+                Ok(self.settled(object, subject, action, &live))
             }
             Err(error) => {
                 let message = mask(object, api_message(&error));

@@ -7,7 +7,9 @@ use std::time::Duration;
 use api::inventory::Inventory;
 use serde_json::Value;
 
+use crate::assess::Assess;
 use crate::cluster::{Cluster, Look};
+use crate::ignore::IgnoreRules;
 use crate::kinds::KindError;
 use crate::memory::{Known, State, Viewpoint};
 use crate::normalize::normalize;
@@ -62,6 +64,13 @@ pub struct Options {
     pub stage_timeout: Duration,
     /// Whether to stop waiting at the first object that cannot become healthy.
     pub fail_fast: bool,
+    /// Who knows the health of some kinds better than kstatus.
+    pub assess: Option<Arc<dyn Assess>>,
+    /// The fields that are left as they are in the cluster.
+    pub ignore: IgnoreRules,
+    /// Whether the managed fields of an object are brought to its declared version first. Fields
+    /// that a version of a custom resource adds with a default need it.
+    pub migrate_api_version: bool,
 }
 
 /// Labels and annotations for every object.
@@ -162,6 +171,11 @@ impl Target {
     /// Says whether a live object may be deleted: it is the owner's, and nothing on it forbids it.
     pub(crate) fn may_delete(&self, live: &Value) -> bool {
         self.owns(live) && !self.is_off_limits(live) && !self.is_marked(live, "prune", "disabled")
+    }
+
+    /// Returns what stands for a declared object, with what is ignored of it.
+    pub(crate) fn declared(&self, object: &Value) -> u64 {
+        self.cluster.declared(object).wrapping_add(self.options.ignore.fingerprint())
     }
 
     /// Remembers that a live object is as declared.

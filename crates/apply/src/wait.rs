@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures::channel::mpsc;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, future, stream};
-use jiff::Timestamp;
 use kube::Api;
 use kube::core::{ApiResource, DynamicObject, TypeMeta};
 use kube::runtime::WatchStreamExt as _;
@@ -18,7 +17,7 @@ use crate::change::Change;
 use crate::cluster::Cluster;
 use crate::error::{WaitError, api_message};
 use crate::kinds::Kind;
-use crate::kstatus::{Health, Status, compute};
+use crate::kstatus::{Health, Status};
 use crate::memory::Place;
 use crate::object::Subject;
 use crate::objects::Waiting;
@@ -85,7 +84,8 @@ impl Target {
         for check in &pending {
             watched.push((self.kind_for(&check.subject).await?, check.subject.clone()));
         }
-        let mut sights = Sights::of(&self.cluster, &watched);
+        let is_assessed = |subject: &Subject| self.is_assessed(subject);
+        let mut sights = Sights::of(&self.cluster, &watched, is_assessed);
         let mut states: Vec<Health> = pending
             .iter()
             .map(|check| check.health.clone().unwrap_or_else(|| Health::new(Status::Unknown, "")))
@@ -118,13 +118,12 @@ impl Target {
                 }
                 _ = tick.tick() => {
                     for (index, object) in &timed {
-                        states[*index] = compute(object, Timestamp::now());
+                        (states[*index], _) = self.health(object);
                     }
                 }
                 sight = sights.next() => match sight {
                     Some((index, Sight::Present(object))) => {
-                        unreadable[index].clear();
-                        states[index] = compute(&object, Timestamp::now());
+                        (states[index], unreadable[index]) = self.health(&object);
                         if object["kind"] == "Pod" {
                             timed.insert(index, *object);
                         }
@@ -166,7 +165,7 @@ impl Target {
                 watched.push((kind, subject.clone()));
             }
         }
-        let mut sights = Sights::of(&self.cluster, &watched);
+        let mut sights = Sights::of(&self.cluster, &watched, |_| false);
         let mut states = vec![Status::Unknown; watched.len()];
         let mut errors = vec![String::new(); watched.len()];
         while states.iter().any(|status| *status != Status::NotFound) {
@@ -211,15 +210,20 @@ struct Sights {
 }
 
 impl Sights {
-    fn of(cluster: &Cluster, objects: &[(Kind, Subject)]) -> Self {
+    /// `is_whole` says whether it takes the whole object to tell how it is.
+    fn of(
+        cluster: &Cluster,
+        objects: &[(Kind, Subject)],
+        is_whole: impl Fn(&Subject) -> bool,
+    ) -> Self {
         let (sender, receiver) = mpsc::unbounded();
         let mut waiting = Vec::new();
         let mut others = Vec::new();
         for (index, (kind, subject)) in objects.iter().enumerate() {
             // How a Pod is depends on the time too: it is needed as a whole.
-            let is_timed = kind.resource.kind == "Pod";
+            let is_whole = kind.resource.kind == "Pod" || is_whole(subject);
             let place = Place::of(subject);
-            match cluster.objects(kind).wait_for(place, index, &sender).filter(|_| !is_timed) {
+            match cluster.objects(kind).wait_for(place, index, &sender).filter(|_| !is_whole) {
                 Some(known) => waiting.push(known),
                 None => others.push(index),
             }

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "tests and their helpers")]
 
 mod apply;
+mod ignore;
+mod migrate;
 mod prune;
 mod support;
 mod wait;

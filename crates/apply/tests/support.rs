@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use apply::{Cluster, Metadata, Options, Owner, Prepared, Target, Viewpoint};
+use apply::{Cluster, IgnoreRules, Metadata, Options, Owner, Prepared, Target, Viewpoint};
 use kube::Client;
 use kube::api::{Api, DynamicObject, PatchParams};
 use serde_json::{Value, json};
@@ -105,6 +105,9 @@ pub(crate) fn options() -> Options {
         custom_stage: Vec::new(),
         stage_timeout: Duration::from_secs(10),
         fail_fast: true,
+        assess: None,
+        ignore: IgnoreRules::default(),
+        migrate_api_version: false,
     }
 }
 

@@ -72,9 +72,6 @@ pub struct CustomStage(Vec<GroupKind>);
 /// Flags that cannot be obeyed.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgsError {
-    /// The gate would change what is applied, and nothing acts on it yet.
-    #[error("feature-gate '{0}' is not supported by this version")]
-    UnsupportedGate(&'static str),
     /// The gates cannot be read.
     #[error(transparent)]
     Gates(#[from] FeatureGatesError),
@@ -165,9 +162,6 @@ impl Args {
             }
         }
         let gates = FeatureGates::parse(&common.feature_gates, &GATES)?;
-        if gates.is_enabled("MigrateAPIVersion") {
-            return Err(ArgsError::UnsupportedGate("MigrateAPIVersion"));
-        }
         Ok(Parts {
             settings: Settings {
                 concurrent_ssa: concurrent_ssa.max(1),
@@ -178,9 +172,11 @@ impl Args {
                 custom_stage: custom_apply_stage_kinds.0,
                 interval_jitter: f64::from(common.interval_jitter_percentage) / 100.0,
                 gates: Gates {
+                    additive_dependency_check: gates.is_enabled("AdditiveCELDependencyCheck"),
                     external_artifact: gates.is_enabled("ExternalArtifact"),
                     direct_source_fetch: gates.is_enabled("DirectSourceFetch"),
                     disable_fail_fast: gates.is_enabled("DisableFailFastBehavior"),
+                    migrate_api_version: gates.is_enabled("MigrateAPIVersion"),
                     strict_substitutions: gates.is_enabled("StrictPostBuildSubstitutions"),
                 },
             },
@@ -226,7 +222,6 @@ mod tests {
     #[test]
     fn refuses_what_it_cannot_obey() {
         let refused = |flag: &str| parse(&[flag]).unwrap().into_parts().is_err();
-        assert!(refused("--feature-gates=MigrateAPIVersion=true"));
         assert!(refused("--feature-gates=Nonsense=true"));
     }
 }

@@ -1,11 +1,12 @@
 //! Builds the objects that a path of an artifact declares.
 
-use api::kustomize::{Image, KustomizationSpec, Patch, Selector};
+use api::kustomize::{Image, KustomizationSpec, Patch};
 use apply::Subject;
 use kustomize::{FileKind, Options, Overrides, Tree};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::ignore::patch_target;
 use crate::substitute::{SubstituteError, Variables};
 
 /// The objects that an artifact declares.
@@ -139,28 +140,7 @@ fn overrides(spec: &KustomizationSpec) -> Overrides {
 }
 
 fn patch(patch: &Patch) -> kustomize::Patch {
-    let target =
-        patch.target.clone().map(|selector| {
-            let Selector {
-                group,
-                version,
-                kind,
-                namespace,
-                name,
-                annotation_selector,
-                label_selector,
-            } = selector;
-            kustomize::PatchTarget {
-                group,
-                version,
-                kind,
-                name,
-                namespace,
-                label_selector,
-                annotation_selector,
-            }
-        });
-    kustomize::Patch { patch: patch.patch.clone(), target }
+    kustomize::Patch { patch: patch.patch.clone(), target: patch.target.clone().map(patch_target) }
 }
 
 fn image(image: &Image) -> kustomize::Image {

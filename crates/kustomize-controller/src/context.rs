@@ -1,10 +1,11 @@
 //! What every run shares.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::kustomize::Kustomization;
 use apply::order::GroupKind;
-use apply::{Cluster, ImpersonationError, Moved, Options, Target, Viewpoint};
+use apply::{Assess, Cluster, IgnoreRules, ImpersonationError, Moved, Options, Target, Viewpoint};
 use common::Runtime;
 use common::events::Recorder;
 use common::fetch::Fetcher;
@@ -48,9 +49,11 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a gate")]
 pub(crate) struct Gates {
+    pub(crate) additive_dependency_check: bool,
     pub(crate) external_artifact: bool,
     pub(crate) direct_source_fetch: bool,
     pub(crate) disable_fail_fast: bool,
+    pub(crate) migrate_api_version: bool,
     pub(crate) strict_substitutions: bool,
 }
 
@@ -122,7 +125,12 @@ impl Context {
     /// # Errors
     ///
     /// When the name of the ServiceAccount is none.
-    pub(crate) fn target(&self, obj: &Kustomization) -> Result<Target, ImpersonationError> {
+    pub(crate) fn target(
+        &self,
+        obj: &Kustomization,
+        assess: Option<Arc<dyn Assess>>,
+        ignore: IgnoreRules,
+    ) -> Result<Target, ImpersonationError> {
         let cluster = match self.service_account(obj) {
             None => self.cluster.clone(),
             Some(name) => {
@@ -139,6 +147,9 @@ impl Context {
             custom_stage: self.settings.custom_stage.clone(),
             stage_timeout: STAGE_TIMEOUT,
             fail_fast: !self.settings.gates.disable_fail_fast,
+            assess,
+            ignore,
+            migrate_api_version: self.settings.gates.migrate_api_version,
         };
         Ok(Target::new(cluster, options))
     }

@@ -5,9 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use api::conditions::{READY, is_true};
 use api::kustomize::{DependencyReference, Kustomization};
-use api::reason::DEPENDENCY_NOT_READY;
+use api::reason::{DEPENDENCY_NOT_READY, INVALID_CEL_EXPRESSION};
 use api::source::Artifact;
-use common::stop::{Notice, Stop};
+use common::expression::{Expression, ExpressionError};
+use common::stop::{Notice, Stop, chain};
 use kube::ResourceExt as _;
 use kube::api::Api;
 
@@ -40,10 +41,23 @@ impl Waiting {
 enum Unmet {
     #[error("dependency '{0}' not found: {1}")]
     NotFound(String, String),
+    #[error("dependency '{0}' is not ready according to readyExpr eval")]
+    NotReadyByExpression(String),
     #[error("dependency '{0}' is not ready")]
     NotReady(String),
     #[error("dependency '{0}' revision is not up to date")]
     Outdated(String),
+    #[error("failed to convert an object to a map")]
+    Convert(#[from] serde_json::Error),
+    #[error(transparent)]
+    Evaluate(ExpressionError),
+    /// Nothing but another expression can help.
+    #[error("failed to evaluate dependency {name}")]
+    Expression {
+        name: String,
+        #[source]
+        source: ExpressionError,
+    },
 }
 
 impl Context {
@@ -62,10 +76,14 @@ impl Context {
         self.waiting.enter(reference.clone());
         for dependency in dependencies {
             if let Err(cause) = self.check_dependency(obj, dependency, artifact).await {
+                if let Unmet::Expression { .. } = cause {
+                    self.waiting.leave(&reference);
+                    return Err(misconfigured(INVALID_CEL_EXPRESSION, &cause));
+                }
                 let after = self.settings.requeue_dependency;
                 let shown = api::duration::Duration::from(after);
                 let note = format!("Dependencies do not meet ready condition, retrying in {shown}");
-                let message = cause.to_string();
+                let message = chain(&cause);
                 // Waking up early to find nothing changed is not worth an event.
                 let conditions = obj.status.as_ref().map(|status| status.conditions.as_slice());
                 let ready = conditions.and_then(|it| api::conditions::find(it, READY));
@@ -99,6 +117,18 @@ impl Context {
             }
             Err(error) => return Err(Unmet::NotFound(id, error.to_string())),
         };
+        if let Some(text) = dependency.ready_expr.as_deref().filter(|text| !text.is_empty()) {
+            let expression = Expression::compile(text, &["self", "dep"])
+                .map_err(|source| Unmet::Expression { name: dependency.name.clone(), source })?;
+            let (own, other) = (serde_json::to_value(obj)?, serde_json::to_value(&found)?);
+            let variables = [("self", &own), ("dep", &other)];
+            if !expression.is_true(variables).map_err(Unmet::Evaluate)? {
+                return Err(Unmet::NotReadyByExpression(id));
+            }
+            if !self.settings.gates.additive_dependency_check {
+                return Ok(());
+            }
+        }
         if !is_ready(&found) {
             return Err(Unmet::NotReady(id));
         }
@@ -109,8 +139,9 @@ impl Context {
         Ok(())
     }
 
-    /// Returns the Kustomizations that wait for one.
-    pub(crate) fn waiting_for(&self, obj: &Kustomization) -> Vec<ObjectRef> {
+    /// Returns the Kustomizations that wait for one, when it is ready; otherwise those that have an
+    /// expression for it, which may look at anything.
+    pub(crate) fn waiting_for(&self, obj: &Kustomization, is_ready: bool) -> Vec<ObjectRef> {
         let (namespace, name) = (obj.namespace(), obj.name_any());
         let depends = |waiting: &ObjectRef| {
             let dependant = self.store.get(waiting);
@@ -119,6 +150,7 @@ impl Context {
                     it.name == name
                         && it.namespace.as_ref().or(waiting.namespace.as_ref())
                             == namespace.as_ref()
+                        && (is_ready || it.ready_expr.is_some())
                 })
             })
         };
@@ -129,6 +161,16 @@ impl Context {
     pub(crate) fn stop_waiting(&self, obj: &Kustomization) {
         self.waiting.leave(&ObjectRef::from_obj(obj));
     }
+}
+
+/// Returns the end of a run that nothing but another spec can help.
+pub(crate) fn misconfigured(
+    reason: &'static str,
+    error: &(dyn std::error::Error + 'static),
+) -> Stop {
+    let cause = chain(error);
+    let message = format!("Reconciliation failed terminally due to configuration error: {cause}");
+    Stop::stall(reason, message)
 }
 
 /// Says whether a Kustomization is ready for its generation.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use api::conditions::{self, READY};
 use api::inventory::{Inventory, InventoryEntry};
 use api::kustomize::{DeletionPolicy, Kustomization};
-use apply::{Action as Done, Subject};
+use apply::{Action as Done, IgnoreRules, Subject};
 use common::events::Severity;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client, ResourceExt as _};
@@ -93,7 +93,8 @@ impl Context {
             self.tell(obj, Severity::Error, format!("unable to prune objects: \n{lines}"));
             return Ok(());
         }
-        let target = self.target(obj).map_err(|error| Error::Cleanup(error.to_string()))?;
+        let target = self.target(obj, None, IgnoreRules::default());
+        let target = target.map_err(|error| Error::Cleanup(error.to_string()))?;
         let pruned = target.prune(entries, &Inventory::default()).await;
         if let Err(error) = pruned.result {
             warn!(%error, "pruning for deleted resource failed");

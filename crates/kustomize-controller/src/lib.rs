@@ -4,6 +4,7 @@
 //! Kustomization. Nothing here is global: several controllers may run in one process.
 
 mod args;
+mod assess;
 mod build;
 mod configs;
 mod context;
@@ -11,6 +12,7 @@ mod dependencies;
 mod drift;
 mod finalize;
 mod health;
+mod ignore;
 mod interrupt;
 mod observe;
 mod owner;

@@ -61,6 +61,7 @@ impl Observer {
         };
         let before = self.seen.get(&reference);
         if before == Some(&now) {
+            self.wake_waiting(obj, false);
             return;
         }
         let is_asked = before.is_some_and(|before| {
@@ -71,14 +72,16 @@ impl Observer {
             let cause = format!("Kustomization/{namespace}/{}", obj.name_any());
             self.cx.interrupts.send(&reference, &cause);
         }
-        if now.ready {
-            for dependant in self.cx.waiting_for(obj) {
-                debug!(%dependant, "dependency is ready");
-                // The receiver is gone only when the controller ends.
-                let _ = self.wake.unbounded_send(dependant);
-            }
-        }
+        self.wake_waiting(obj, now.ready);
         self.seen.insert(reference, now);
+    }
+
+    fn wake_waiting(&self, obj: &Kustomization, is_ready: bool) {
+        for dependant in self.cx.waiting_for(obj, is_ready) {
+            debug!(%dependant, is_ready, "dependency has changed");
+            // The receiver is gone only when the controller ends.
+            let _ = self.wake.unbounded_send(dependant);
+        }
     }
 }
 

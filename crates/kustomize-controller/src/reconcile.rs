@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use api::kustomize::Kustomization;
 use api::reason::{
-    ARTIFACT_FAILED, BUILD_FAILED, PROGRESSING, PRUNE_FAILED, RECONCILIATION_FAILED,
-    UNSUPPORTED_FIELD,
+    ARTIFACT_FAILED, BUILD_FAILED, INVALID_CEL_EXPRESSION, PROGRESSING, PRUNE_FAILED,
+    RECONCILIATION_FAILED, UNSUPPORTED_FIELD,
 };
-use apply::{Action as Done, ChangeSet, Prepared, Target};
+use apply::{Action as Done, Assess, ChangeSet, Prepared, Target};
 use common::events::Severity;
 use common::fetch::{FetchError, Unpacked};
 use common::finalizer;
@@ -15,8 +15,11 @@ use common::stop::{Notice, OrStop as _, Stop, chain};
 use kube::runtime::controller::Action;
 use tracing::warn;
 
+use crate::assess::Assessment;
 use crate::build::{self, Built};
 use crate::context::Context;
+use crate::dependencies::misconfigured;
+use crate::ignore;
 use crate::owner::metadata;
 use crate::progress::Progress;
 use crate::source::ObjectRef;
@@ -79,6 +82,7 @@ async fn converge(
 ) -> Result<(), Stop> {
     let interrupt = cx.interrupts.listen(ObjectRef::from_obj(obj));
     unsupported::check(&obj.spec).or_stall(UNSUPPORTED_FIELD)?;
+    let assessment = cx.assessment(obj)?;
     let artifact = cx.artifact(obj).await?;
     progress.about(&artifact);
     cx.check_dependencies(obj, &artifact).await?;
@@ -95,7 +99,8 @@ async fn converge(
     progress.built(&built.digest);
 
     progress.step("Detecting drift");
-    let target = cx.target(obj).or_retry(RECONCILIATION_FAILED)?;
+    let ignore = ignore::rules(&obj.spec).or_retry(RECONCILIATION_FAILED)?;
+    let target = cx.target(obj, assessment, ignore).or_retry(RECONCILIATION_FAILED)?;
     let before = progress.inventory();
     check_decrypted(&built.objects)?;
     let set =
@@ -182,6 +187,14 @@ fn check_decrypted(objects: &[serde_json::Value]) -> Result<(), Stop> {
 }
 
 impl Context {
+    /// Reads the expressions that tell the health of objects.
+    fn assessment(&self, obj: &Kustomization) -> Result<Option<Arc<dyn Assess>>, Stop> {
+        let is_someone_else = obj.spec.kube_config.is_some() || self.service_account(obj).is_some();
+        let assessment = Assessment::compile(obj, is_someone_else)
+            .map_err(|error| misconfigured(INVALID_CEL_EXPRESSION, &error))?;
+        Ok(assessment.map(|assessment| Arc::new(assessment) as Arc<dyn Assess>))
+    }
+
     /// A missing file means that the source has moved on; anything else is a failure.
     fn fetch_failed(&self, error: &FetchError) -> Stop {
         if let FetchError::NotFound = error {

@@ -13,14 +13,8 @@ pub(crate) struct UnsupportedField(&'static str);
 
 /// Finds the first field that nothing acts on.
 pub(crate) fn check(spec: &KustomizationSpec) -> Result<(), UnsupportedField> {
-    let dependencies = spec.depends_on.as_deref().unwrap_or_default();
-    let fields = [
-        ("decryption", spec.decryption.is_some()),
-        ("kubeConfig", spec.kube_config.is_some()),
-        ("healthCheckExprs", spec.health_check_exprs.as_ref().is_some_and(|it| !it.is_empty())),
-        ("dependsOn[].readyExpr", dependencies.iter().any(|it| it.ready_expr.is_some())),
-        ("ignore", spec.ignore.as_ref().is_some_and(|it| !it.is_empty())),
-    ];
+    let fields =
+        [("decryption", spec.decryption.is_some()), ("kubeConfig", spec.kube_config.is_some())];
     match fields.into_iter().find(|(_, is_set)| *is_set) {
         Some((field, _)) => Err(UnsupportedField(field)),
         None => Ok(()),
@@ -45,16 +39,9 @@ mod tests {
         for (field, value) in [
             ("decryption", json!({"provider": "sops"})),
             ("kubeConfig", json!({"secretRef": {"name": "x"}})),
-            ("healthCheckExprs", json!([{"apiVersion": "v1", "current": "true"}])),
-            ("ignore", json!([{"paths": ["/spec"]}])),
         ] {
             assert_eq!(checked(field, value), Err(UnsupportedField(field)));
         }
-        let dependency = json!([{"name": "x", "readyExpr": "true"}]);
-        assert_eq!(
-            checked("dependsOn", dependency),
-            Err(UnsupportedField("dependsOn[].readyExpr"))
-        );
         assert_eq!(checked("dependsOn", json!([{"name": "x"}])), Ok(()));
     }
 }

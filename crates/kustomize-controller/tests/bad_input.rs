@@ -179,8 +179,6 @@ async fn stalls_on_fields_that_have_no_effect_yet() {
     for (index, (field, value)) in [
         ("decryption", json!({"provider": "sops"})),
         ("kubeConfig", json!({"secretRef": {"name": "x"}})),
-        ("healthCheckExprs", json!([{"apiVersion": "v1", "current": "true"}])),
-        ("ignore", json!([{"paths": ["/spec"]}])),
     ]
     .into_iter()
     .enumerate()

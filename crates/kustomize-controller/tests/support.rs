@@ -207,6 +207,37 @@ impl World {
         api.patch(name, &params, &Patch::Apply(&object)).await.unwrap();
     }
 
+    /// Changes any object of the namespace.
+    pub(crate) async fn merge_object(
+        &self,
+        api_version: &str,
+        kind: &str,
+        name: &str,
+        patch: Value,
+    ) {
+        let api = self.objects(api_version, kind);
+        api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+
+    /// Defines the kind Widget, in a group of the test's own, which is returned.
+    pub(crate) async fn define_widgets(&self) -> String {
+        let group = format!("{}.example.com", self.namespace);
+        let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let definition = serde_json::from_value(json!({
+            "metadata": {"name": format!("widgets.{group}")},
+            "spec": {
+                "group": group, "scope": "Namespaced",
+                "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+                "versions": [{
+                    "name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": any},
+                }],
+            },
+        }));
+        self.cluster.define(&[definition.unwrap()]).await.unwrap();
+        group
+    }
+
     /// Deletes any object of the namespace.
     pub(crate) async fn remove(&self, api_version: &str, kind: &str, name: &str) {
         self.objects(api_version, kind).delete(name, &DeleteParams::default()).await.unwrap();
@@ -254,6 +285,17 @@ impl World {
                 condition(obj, "Ready") == Some(("False".to_owned(), reason.to_owned()))
             })
             .await;
+        message(&obj, "Ready")
+    }
+
+    /// The same, for what takes its time.
+    pub(crate) async fn until_failed_within(&self, name: &str, reason: &str, secs: u64) -> String {
+        let patience = Duration::from_secs(secs);
+        let has_failed = |obj: &Kustomization| {
+            condition(obj, "Ready") == Some(("False".to_owned(), reason.to_owned()))
+        };
+        let api = self.kustomizations();
+        let obj = testkit::wait::until(api, name, reason, patience, has_failed).await.unwrap();
         message(&obj, "Ready")
     }
 

@@ -58,6 +58,7 @@ mod vars;
 
 pub use error::{BuildError, Problem};
 pub use flux::{GenerateError, Image, Overrides, Patch, PatchTarget, generate};
+pub use selector::{ObjectSelector, SelectorError};
 pub use tree::{FileKind, MemoryTree, OverlayTree, Tree, TreeError};
 
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! Chooses objects by regular expressions on their ids and by labels and annotations.
 
 mod labels;
+mod object;
 
 use crate::error::Problem;
 use crate::id::Id;
@@ -8,6 +9,7 @@ use crate::kustomization::Selector;
 use crate::pattern::Pattern;
 use crate::resource::Resource;
 use labels::LabelSelector;
+pub use object::{ObjectSelector, SelectorError};
 
 /// A selector with its expressions compiled.
 #[derive(Debug)]
