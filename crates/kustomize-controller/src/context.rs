@@ -17,6 +17,7 @@ use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
+use crate::builds::Builds;
 use crate::dependencies::Waiting;
 use crate::finalize::Accounts;
 use crate::interrupt::Interrupts;
@@ -70,6 +71,7 @@ pub(crate) struct Context {
     pub(crate) interrupts: Interrupts,
     pub(crate) statuses: Statuses<Kustomization>,
     pub(crate) accounts: Accounts,
+    pub(crate) builds: Arc<Builds>,
     pub(crate) shutdown: CancellationToken,
     work: Work,
 }
@@ -102,6 +104,7 @@ impl Context {
             interrupts: Interrupts::default(),
             statuses: Statuses::new(STATUS_MANAGER),
             accounts: Accounts::default(),
+            builds: Arc::default(),
             shutdown: runtime.shutdown.clone(),
             work,
         };
@@ -159,6 +162,7 @@ impl Context {
         let reference = ObjectRef::from_obj(obj);
         self.statuses.forget(&reference);
         self.interrupts.forget(&reference);
+        self.builds.forget(&reference);
         self.stop_waiting(obj);
         self.work.forget(&obj.namespace().unwrap_or_default(), &obj.name_any());
     }

@@ -6,6 +6,7 @@
 mod args;
 mod assess;
 mod build;
+mod builds;
 mod configs;
 mod context;
 mod dependencies;

@@ -13,10 +13,12 @@ use common::fetch::{FetchError, Unpacked};
 use common::finalizer;
 use common::stop::{Notice, OrStop as _, Stop, chain};
 use kube::runtime::controller::Action;
+use kustomize::Tree;
 use tracing::warn;
 
 use crate::assess::Assessment;
 use crate::build::{self, Built};
+use crate::builds::{Place, Recipe};
 use crate::context::Context;
 use crate::dependencies::misconfigured;
 use crate::ignore;
@@ -95,7 +97,9 @@ async fn converge(
     let path = build::locate(&tree, path).or_retry(ARTIFACT_FAILED)?;
     progress.attempt();
 
-    let built = progress.during("Building manifests", build(obj, cx, (dir, tree), path)).await??;
+    let digest = artifact.digest.clone();
+    let built = build(obj, cx, (dir, tree, digest), path);
+    let built = progress.during("Building manifests", built).await??;
     progress.built(&built.digest);
 
     progress.step("Detecting drift");
@@ -133,14 +137,23 @@ async fn converge(
 async fn build(
     obj: &Kustomization,
     cx: &Context,
-    (dir, tree): (Arc<Unpacked>, DiskTree),
+    (dir, tree, artifact): (Arc<Unpacked>, DiskTree, String),
     path: String,
 ) -> Result<Built, Stop> {
     let spec = obj.spec.clone();
     let strict = cx.settings.gates.strict_substitutions;
     let variables = Variables::load(Some(&cx.client), obj, strict).await.or_retry(BUILD_FAILED)?;
+    let recipe = Recipe::of(obj, &path, variables.as_ref());
+    let (builds, obj) = (cx.builds.clone(), ObjectRef::from_obj(obj));
     let built = tokio::task::spawn_blocking(move || {
-        let built = build::build(&tree, &path, &spec, variables.as_ref());
+        let make = |tree: &dyn Tree| build::build(tree, &path, &spec, variables.as_ref());
+        let built = match recipe {
+            Some(recipe) => {
+                let place = Place { obj, artifact: &artifact, tree: &tree };
+                builds.get(place, recipe, make)
+            }
+            None => make(&tree),
+        };
         // The files had to stay for as long as they were read.
         drop(dir);
         built

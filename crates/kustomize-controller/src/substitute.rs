@@ -14,6 +14,7 @@ use kube::{Api, Client, ResourceExt as _};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use envsubst::EnvsubstError;
 
@@ -105,6 +106,17 @@ impl Variables {
             return Ok(None);
         }
         Ok(Some(Self { values, strict }))
+    }
+
+    /// Adds the values to a digest.
+    pub(crate) fn hash(&self, hasher: &mut Sha256) {
+        hasher.update([u8::from(self.strict)]);
+        for (name, value) in &self.values {
+            for text in [name.as_str(), value.expose_secret()] {
+                hasher.update(text.len().to_le_bytes());
+                hasher.update(text);
+            }
+        }
     }
 
     /// Replaces the variables in an object, unless it asks to be left as it is.
