@@ -6,7 +6,7 @@ SHELL := bash
 
 CARGO ?= cargo
 BINARIES := tidegate source-controller kustomize-controller
-PURE := api goyaml kustomize manifests redact smd versions
+PURE := api goyaml kustomize manifests redact smd sops versions
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16

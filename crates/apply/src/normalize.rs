@@ -13,7 +13,11 @@ use crate::object::Subject;
 pub(crate) fn normalize(object: &mut Value) {
     let subject = Subject::of(object);
     match (subject.group(), subject.kind.as_str()) {
-        ("", "Secret") => encode_string_data(object),
+        ("", "Secret") => {
+            join_lines(object.get_mut("data"));
+            encode_string_data(object);
+        }
+        ("", "ConfigMap") => join_lines(object.get_mut("binaryData")),
         ("", "Service") => default_protocol(object.pointer_mut("/spec/ports")),
         ("", "Pod") => default_container_ports(object.pointer_mut("/spec/containers")),
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => {
@@ -33,6 +37,15 @@ pub(crate) fn normalize(object: &mut Value) {
     let is_definition = subject.kind == "CustomResourceDefinition";
     if let Some(object) = object.as_object_mut().filter(|_| !is_definition) {
         object.shift_remove("status");
+    }
+}
+
+/// Removes line breaks in base64, which generators write and the API does not store.
+fn join_lines(data: Option<&mut Value>) {
+    for (_, value) in data.and_then(Value::as_object_mut).into_iter().flatten() {
+        if let Value::String(text) = value {
+            text.retain(|char| !matches!(char, '\n' | '\r'));
+        }
     }
 }
 
@@ -92,6 +105,17 @@ mod tests {
             "data": {"a": "bmV3", "b": "Yg=="},
         });
         assert_eq!(normalized(secret), expected);
+    }
+
+    #[test]
+    fn joins_the_lines_of_base64() {
+        for (kind, field) in [("Secret", "data"), ("ConfigMap", "binaryData")] {
+            let object =
+                |value: &str| json!({"apiVersion": "v1", "kind": kind, field: {"a": value}});
+            assert_eq!(normalized(object("YWJj\nYQ==\n")), object("YWJjYQ=="));
+        }
+        let text = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b\n"}});
+        assert_eq!(normalized(text.clone()), text);
     }
 
     #[test]

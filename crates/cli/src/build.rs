@@ -176,7 +176,7 @@ async fn objects(
     let client = cluster.map(|cluster| &cluster.client);
     let variables = Variables::load(client, kustomization, strict).await.with_context(failed)?;
     let (dir, spec) = (dir.trim_start_matches('/'), &kustomization.spec);
-    let built = kustomize_controller::build(&Disk, dir, spec, variables.as_ref());
+    let built = kustomize_controller::build(&Disk, dir, spec, None, variables.as_ref());
     let built = built.with_context(failed)?;
     let metadata = metadata(kustomization);
     let mut objects = built.objects;

@@ -13,6 +13,7 @@ use tracing::warn;
 use url::Url;
 
 use crate::context::{Gates, Settings};
+use crate::decryption::{self, Reference};
 
 /// The flags of kustomize-controller.
 #[derive(Debug, Clone, Parser)]
@@ -48,7 +49,7 @@ pub struct Args {
     /// ServiceAccount whose identity remote clusters are asked with. Not supported yet.
     #[arg(long, default_value = "")]
     pub default_kubeconfig_service_account: String,
-    /// Secret with age keys for Kustomizations that name none. Not supported yet.
+    /// Secret with age keys for Kustomizations that name none, in the namespace of the controller.
     #[arg(long, default_value = "")]
     pub sops_age_secret: String,
     /// ConfigMap with the addresses of Vault servers. Not supported yet.
@@ -154,13 +155,18 @@ impl Args {
         for (flag, value) in [
             ("default-decryption-service-account", default_decryption_service_account),
             ("default-kubeconfig-service-account", default_kubeconfig_service_account),
-            ("sops-age-secret", sops_age_secret),
             ("sops-vault-configmap", sops_vault_configmap),
         ] {
             if !value.is_empty() {
                 warn!(flag, "the flag has no effect in this version");
             }
         }
+        let namespace = common.runtime_namespace.clone();
+        // Without a namespace there is no object to be named.
+        let of_controller = |name: String| {
+            let reference = Reference { namespace: namespace.clone(), name };
+            Some(reference).filter(|it| !it.name.is_empty() && !it.namespace.is_empty())
+        };
         let gates = FeatureGates::parse(&common.feature_gates, &GATES)?;
         Ok(Parts {
             settings: Settings {
@@ -170,6 +176,10 @@ impl Args {
                 default_service_account: Some(default_service_account).filter(|it| !it.is_empty()),
                 override_managers: override_manager,
                 custom_stage: custom_apply_stage_kinds.0,
+                decryption: decryption::Settings {
+                    age_secret: of_controller(sops_age_secret),
+                    workload_identity: gates.is_enabled("ObjectLevelWorkloadIdentity"),
+                },
                 interval_jitter: f64::from(common.interval_jitter_percentage) / 100.0,
                 gates: Gates {
                     additive_dependency_check: gates.is_enabled("AdditiveCELDependencyCheck"),

@@ -2,10 +2,11 @@
 
 use api::kustomize::{Image, KustomizationSpec, Patch};
 use apply::Subject;
-use kustomize::{FileKind, Options, Overrides, Tree};
+use kustomize::{FileKind, Options, OverlayTree, Overrides, Tree};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::decryption::{self, Decryptor, ObjectError, SourcesError};
 use crate::ignore::patch_target;
 use crate::substitute::{SubstituteError, Variables};
 
@@ -27,6 +28,18 @@ pub enum BuildError {
     /// The kustomization cannot be built.
     #[error("kustomize build failed")]
     Build(#[from] kustomize::BuildError),
+    /// A file could not be decrypted.
+    #[error("error decrypting sources")]
+    Sources(#[from] SourcesError),
+    /// An object could not be decrypted.
+    #[error("decryption failed for '{object}'")]
+    Decrypt {
+        /// The object, e.g. `Secret.v1.[noGrp]/web`.
+        object: String,
+        /// What is wrong.
+        #[source]
+        source: Box<ObjectError>,
+    },
     /// Variables of an object could not be replaced.
     #[error("post build failed for '{object}'")]
     Substitute {
@@ -82,12 +95,21 @@ pub fn build(
     tree: &dyn Tree,
     path: &str,
     spec: &KustomizationSpec,
+    decryptor: Option<&Decryptor>,
     variables: Option<&Variables>,
 ) -> Result<Built, BuildError> {
     let tree = kustomize::generate(tree, path, &overrides(spec))?;
+    let decrypted = decryptor.map(|decryptor| decryptor.sources(&tree, path)).transpose()?;
+    let tree = OverlayTree::new(&tree, decrypted.unwrap_or_default());
     let mut objects = kustomize::build(&tree, path, &Options::default())?;
-    if let Some(variables) = variables {
-        for object in &mut objects {
+    for object in &mut objects {
+        if let Some(decryptor) = decryptor {
+            decryptor.object(object).map_err(|source| {
+                let (object, source) = (dotted(object), Box::new(source));
+                BuildError::Decrypt { object, source }
+            })?;
+        }
+        if let Some(variables) = variables {
             variables.substitute(object).map_err(|source| {
                 let object = Subject::of(object).to_string();
                 BuildError::Substitute { object, source }
@@ -108,6 +130,15 @@ pub fn build(
         }
     }
     Ok(Built { objects: expanded, digest })
+}
+
+/// Returns an object as kustomize shows it: kind, version and group, and its name.
+fn dotted(object: &Value) -> String {
+    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (group, version) =
+        text("/apiVersion").rsplit_once('/').unwrap_or(("", text("/apiVersion")));
+    let group = if group.is_empty() { "[noGrp]" } else { group };
+    format!("{}.{version}.{group}/{}", text("/kind"), text("/metadata/name"))
 }
 
 /// Adds an object, or the items of a list. Kustomizations of kustomize are no objects.
@@ -151,11 +182,10 @@ fn image(image: &Image) -> kustomize::Image {
 /// Returns the first Secret that is encrypted still, as the API would store it.
 pub(crate) fn encrypted_secret(objects: &[Value]) -> Option<Subject> {
     let is_encrypted = |object: &&Value| {
-        let keep = &object["metadata"]["annotations"]["kustomize.toolkit.fluxcd.io/decrypt"];
         object["kind"] == "Secret"
             && object["apiVersion"] == "v1"
             && object.get("sops").is_some()
-            && !keep.as_str().is_some_and(|keep| keep.eq_ignore_ascii_case("disabled"))
+            && !decryption::is_disabled(object)
     };
     objects.iter().find(is_encrypted).map(Subject::of)
 }
@@ -206,6 +236,7 @@ mod tests {
             &DiskTree::open(dir.path()).unwrap(),
             "",
             &spec(&json!({"targetNamespace": "apps"})),
+            None,
             None,
         )
         .unwrap();

@@ -342,7 +342,7 @@ mod tests {
         let recipe = Recipe::of(&obj, "apps/web", None).unwrap();
         let built = builds.get(place, recipe, |tree| {
             count.set(count.get() + 1);
-            crate::build::build(tree, "apps/web", &obj.spec, None)
+            crate::build::build(tree, "apps/web", &obj.spec, None, None)
         });
         assert_eq!(built.unwrap().objects[0]["kind"], "ConfigMap");
         count.get() == 1

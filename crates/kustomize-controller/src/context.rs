@@ -18,6 +18,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::builds::Builds;
+use crate::decryption;
 use crate::dependencies::Waiting;
 use crate::finalize::Accounts;
 use crate::interrupt::Interrupts;
@@ -43,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) override_managers: Vec<String>,
     pub(crate) custom_stage: Vec<GroupKind>,
     pub(crate) interval_jitter: f64,
+    pub(crate) decryption: decryption::Settings,
     pub(crate) gates: Gates,
 }
 

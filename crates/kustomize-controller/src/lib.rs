@@ -9,6 +9,7 @@ mod build;
 mod builds;
 mod configs;
 mod context;
+mod decryption;
 mod dependencies;
 mod drift;
 mod finalize;
@@ -42,6 +43,7 @@ use tokio::task::JoinSet;
 
 pub use args::{Args, ArgsError, CustomStage};
 pub use build::{BuildError, Built, build};
+pub use decryption::{Decryptor, KeysError, ObjectError, SourcesError};
 pub use owner::{metadata, owner};
 pub use substitute::{SubstituteError, Variables, VariablesError, envsubst};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use api::kustomize::Kustomization;
 use api::reason::{
-    ARTIFACT_FAILED, BUILD_FAILED, INVALID_CEL_EXPRESSION, PROGRESSING, PRUNE_FAILED,
-    RECONCILIATION_FAILED, UNSUPPORTED_FIELD,
+    ARTIFACT_FAILED, BUILD_FAILED, FEATURE_GATE_DISABLED, INVALID_CEL_EXPRESSION, PROGRESSING,
+    PRUNE_FAILED, RECONCILIATION_FAILED, UNSUPPORTED_FIELD,
 };
 use apply::{Action as Done, Assess, ChangeSet, Prepared, Target};
 use common::events::Severity;
@@ -20,6 +20,7 @@ use crate::assess::Assessment;
 use crate::build::{self, Built};
 use crate::builds::{Place, Recipe};
 use crate::context::Context;
+use crate::decryption::Decryptor;
 use crate::dependencies::misconfigured;
 use crate::ignore;
 use crate::owner::metadata;
@@ -85,6 +86,7 @@ async fn converge(
     let interrupt = cx.interrupts.listen(ObjectRef::from_obj(obj));
     unsupported::check(&obj.spec).or_stall(UNSUPPORTED_FIELD)?;
     let assessment = cx.assessment(obj)?;
+    cx.settings.decryption.check(&obj.spec).or_stall(FEATURE_GATE_DISABLED)?;
     let artifact = cx.artifact(obj).await?;
     progress.about(&artifact);
     cx.check_dependencies(obj, &artifact).await?;
@@ -142,11 +144,15 @@ async fn build(
 ) -> Result<Built, Stop> {
     let spec = obj.spec.clone();
     let strict = cx.settings.gates.strict_substitutions;
+    let decryptor = Decryptor::load(&cx.client, obj, &cx.settings.decryption).await;
+    let decryptor = decryptor.or_retry(BUILD_FAILED)?;
     let variables = Variables::load(Some(&cx.client), obj, strict).await.or_retry(BUILD_FAILED)?;
     let recipe = Recipe::of(obj, &path, variables.as_ref());
     let (builds, obj) = (cx.builds.clone(), ObjectRef::from_obj(obj));
     let built = tokio::task::spawn_blocking(move || {
-        let make = |tree: &dyn Tree| build::build(tree, &path, &spec, variables.as_ref());
+        let make = |tree: &dyn Tree| {
+            build::build(tree, &path, &spec, decryptor.as_ref(), variables.as_ref())
+        };
         let built = match recipe {
             Some(recipe) => {
                 let place = Place { obj, artifact: &artifact, tree: &tree };

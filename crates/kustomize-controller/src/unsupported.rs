@@ -13,8 +13,7 @@ pub(crate) struct UnsupportedField(&'static str);
 
 /// Finds the first field that nothing acts on.
 pub(crate) fn check(spec: &KustomizationSpec) -> Result<(), UnsupportedField> {
-    let fields =
-        [("decryption", spec.decryption.is_some()), ("kubeConfig", spec.kube_config.is_some())];
+    let fields = [("kubeConfig", spec.kube_config.is_some())];
     match fields.into_iter().find(|(_, is_set)| *is_set) {
         Some((field, _)) => Err(UnsupportedField(field)),
         None => Ok(()),
@@ -36,12 +35,8 @@ mod tests {
 
     #[test]
     fn names_the_field_that_has_no_effect() {
-        for (field, value) in [
-            ("decryption", json!({"provider": "sops"})),
-            ("kubeConfig", json!({"secretRef": {"name": "x"}})),
-        ] {
-            assert_eq!(checked(field, value), Err(UnsupportedField(field)));
-        }
+        let value = json!({"secretRef": {"name": "x"}});
+        assert_eq!(checked("kubeConfig", value), Err(UnsupportedField("kubeConfig")));
         assert_eq!(checked("dependsOn", json!([{"name": "x"}])), Ok(()));
     }
 }

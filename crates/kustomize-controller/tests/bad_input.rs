@@ -176,12 +176,8 @@ async fn refuses_secrets_that_are_encrypted_still() {
 async fn stalls_on_fields_that_have_no_effect_yet() {
     let world = World::start().await;
     world.publish("main@sha1:1", &[("a.yaml", &config("a", "1"))]).await;
-    for (index, (field, value)) in [
-        ("decryption", json!({"provider": "sops"})),
-        ("kubeConfig", json!({"secretRef": {"name": "x"}})),
-    ]
-    .into_iter()
-    .enumerate()
+    for (index, (field, value)) in
+        [("kubeConfig", json!({"secretRef": {"name": "x"}}))].into_iter().enumerate()
     {
         let name = format!("apps-{index}");
         world.create(&name, json!({field: value})).await;

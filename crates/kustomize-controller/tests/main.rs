@@ -5,6 +5,7 @@
 
 mod apply;
 mod bad_input;
+mod decryption;
 mod deletion_policy;
 mod depends_on;
 mod drift;

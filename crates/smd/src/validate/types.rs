@@ -96,7 +96,7 @@ fn check(node: &Node, value: &Value, place: &Place<'_>) -> Option<String> {
 fn string(node: &Node, text: &str) -> Option<String> {
     match node.format.as_deref() {
         Some("byte") => {
-            let body = text.trim_end_matches('=');
+            let body = text.trim_end_matches(['=', '\n', '\r']);
             let good =
                 |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'\n' | b'\r');
             let bad = body.bytes().position(|c| !good(c));
@@ -217,7 +217,7 @@ mod tests {
         });
         assert_eq!(type_error(&deployment, &object), None);
         let secret = Schema::builtin("", "v1", "Secret").unwrap();
-        assert_eq!(type_error(&secret, &json!({"data": {"a": "YWI="}})), None);
+        assert_eq!(type_error(&secret, &json!({"data": {"a": "YWI=", "b": "YWJj\nYQ==\n"}})), None);
         assert_eq!(
             type_error(&secret, &json!({"data": {"a": "a b="}})).as_deref(),
             Some("illegal base64 data at input byte 1")
