@@ -327,13 +327,18 @@ impl Memory {
         self.lose(place, now)
     }
 
-    /// Takes in that a list at a version is complete: what was not in it is gone.
+    /// Takes in that a list at a version is complete: what was not in it is gone. Of what is known at
+    /// a later version, the watch has still to tell; an API that was set back never would.
     pub(crate) fn listed(
         &mut self,
         present: &HashSet<Place>,
         version: u64,
         now: Instant,
     ) -> Vec<Moved> {
+        for entry in self.entries.values_mut() {
+            entry.known = entry.known.take().filter(|known| known.state.version <= version);
+        }
+        self.entries.retain(|_, entry| entry.looks > 0 || entry.known.is_some());
         let missing = self.entries.keys().filter(|place| !present.contains(*place));
         let missing: Vec<Place> = missing.cloned().collect();
         missing.iter().filter_map(|place| self.removed(place, version, now)).collect()

@@ -119,7 +119,8 @@ enum End {
     Expired,
     /// It is not allowed, or there is no such kind. It is tried again after a while.
     Refused(String, Duration),
-    Failed(String),
+    /// The API could not be asked, or has said that it cannot answer.
+    Failed { message: String, is_answer: bool },
     /// Nobody needs it any more.
     Unused,
 }
@@ -132,9 +133,9 @@ impl From<kube::Error> for End {
                 410 => Self::Expired,
                 403 | 405 => Self::Refused(message, FORBIDDEN),
                 404 => Self::Refused(message, MISSING),
-                _ => Self::Failed(message),
+                _ => Self::Failed { message, is_answer: true },
             },
-            _ => Self::Failed(message),
+            _ => Self::Failed { message, is_answer: false },
         }
     }
 }
@@ -303,9 +304,9 @@ impl Objects {
                 state.tell(|| Sight::Lost);
                 return true;
             }
-            End::Failed(error) => {
-                warn!(resource, error, "failed to watch objects");
-                state.tell(|| Sight::Unreadable(error.clone()));
+            End::Failed { message, .. } => {
+                warn!(resource, error = message, "failed to watch objects");
+                state.tell(|| Sight::Unreadable(message.clone()));
             }
             End::Expired => debug!(resource, "the watch begins anew"),
             End::Unused | End::Turn | End::Over => {}
@@ -371,7 +372,8 @@ async fn follow(watching: Watching, kind: Kind, objects: Weak<Objects>, turn: Ar
         let Some(objects) = objects.upgrade() else { return };
         let is_stable = began.elapsed() > STABLE;
         match end {
-            End::Expired => position = None,
+            // A position that is not known any more may be refused in other words too.
+            End::Expired | End::Failed { is_answer: true, .. } => position = None,
             End::Turn => continue,
             // What was cut off at once is not asked for again at once.
             End::Over if is_stable => continue,

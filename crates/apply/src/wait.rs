@@ -222,8 +222,8 @@ impl Sights {
         for (index, (kind, subject)) in objects.iter().enumerate() {
             // How a Pod is depends on the time too: it is needed as a whole.
             let is_whole = kind.resource.kind == "Pod" || is_whole(subject);
-            let place = Place::of(subject);
-            match cluster.objects(kind).wait_for(place, index, &sender).filter(|_| !is_whole) {
+            let wait = || cluster.objects(kind).wait_for(Place::of(subject), index, &sender);
+            match (!is_whole).then(wait).flatten() {
                 Some(known) => waiting.push(known),
                 None => others.push(index),
             }

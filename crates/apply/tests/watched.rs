@@ -1,9 +1,11 @@
 //! Objects that a watch tells of are not looked at again until they change.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::inventory::Inventory;
-use apply::{Action, ChangeSet, Check, Cluster, Moved, Prepared, Target};
+use apply::kstatus::{Health, Status};
+use apply::{Action, Assess, ChangeSet, Check, Cluster, Moved, Options, Prepared, Target};
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -226,6 +228,33 @@ async fn whoever_waits_without_a_watch_reads_what_is_not_known() {
     api.patch_status("a", &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
     let checks: Vec<_> = changes.changes.iter().map(Check::from).collect();
     watched.target.wait(&checks, PATIENCE).await.unwrap();
+}
+
+/// Says that no ConfigMap is healthy.
+#[derive(Debug)]
+struct Never;
+
+impl Assess for Never {
+    fn concerns(&self, _: &str, kind: &str) -> bool {
+        kind == "ConfigMap"
+    }
+
+    fn assess(&self, _: &Value) -> Option<Result<Health, String>> {
+        Some(Ok(Health::new(Status::InProgress, "")))
+    }
+}
+
+#[tokio::test]
+async fn what_is_assessed_otherwise_is_not_healthy_because_it_is_known() {
+    let watched = watched().await;
+    let namespace = watched.recorded.namespace();
+    let set = prepare(&watched.target, vec![config(&namespace, "a", "1")]).await;
+    watched.settle(&set).await;
+    let options = Options { assess: Some(Arc::new(Never)), ..options() };
+    let target = Target::new(watched.target.cluster().clone(), options);
+    let changes = target.apply(&set).await.unwrap();
+    let checks: Vec<_> = changes.changes.iter().map(Check::from).collect();
+    target.wait(&checks, Duration::from_millis(200)).await.unwrap_err();
 }
 
 #[tokio::test]

@@ -135,10 +135,17 @@ fn old_news_is_no_news() {
     let mut memory = Memory::default();
     memory.remember(place(), known(&object(5, 1)));
     assert_eq!(memory.removed(&place(), 4, Instant::now()), None);
-    assert_eq!(memory.listed(&HashSet::new(), 4, Instant::now()), []);
     assert!(memory.known(&place()).is_some());
     assert_eq!(memory.listed(&HashSet::new(), 5, Instant::now()).len(), 1);
     assert!(memory.is_empty());
+}
+
+#[test]
+fn does_not_wait_for_news_of_an_api_that_was_set_back() {
+    let mut memory = Memory::default();
+    memory.remember(place(), known(&object(5, 1)));
+    assert_eq!(memory.listed(&HashSet::from([place()]), 4, Instant::now()), []);
+    assert!(memory.known(&place()).is_none());
 }
 
 #[test]
