@@ -32,9 +32,24 @@ impl Server {
     ///
     /// When it does not start.
     pub async fn start(dir: &Path) -> anyhow::Result<Self> {
+        Self::start_with(dir, &[]).await
+    }
+
+    /// Starts an embedded API with more arguments of `tidegate local`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`].
+    pub async fn start_with(dir: &Path, args: &[&str]) -> anyhow::Result<Self> {
         let kubeconfig = dir.join("kubeconfig");
-        let args = ["local", "--no-controllers", "--write-kubeconfig"].map(str::to_owned);
-        let args = args.into_iter().chain([kubeconfig.display().to_string()]);
+        // That of a process which was killed is still there.
+        match std::fs::remove_file(&kubeconfig) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let path = kubeconfig.display().to_string();
+        let own = ["local", "--no-controllers", "--write-kubeconfig", &path];
+        let args = own.iter().chain(args);
         let mut process = Process::start("tidegate", args, &[], Stdio::piped())?;
         let stderr = process.stderr().context("standard error is a pipe")?;
         let mut lines = BufReader::new(stderr).lines();
@@ -56,6 +71,15 @@ impl Server {
     pub async fn at(kubeconfig: &Path) -> anyhow::Result<Self> {
         let client = client(kubeconfig).await?;
         Ok(Self { client, kubeconfig: kubeconfig.to_owned(), process: None })
+    }
+
+    /// Kills the process that was started for it, as `kill -9` does.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.process.as_mut().context("it is not ours")?.kill().await
     }
 
     /// Returns the id of the process that was started for it.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use http::{Request, Response, header};
 use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tower::{Service, ServiceExt};
 use uuid::Uuid;
 
@@ -94,13 +94,21 @@ impl Tokens {
         self.insert(Holder { user, expires: Some(expires), account: Some(account) })
     }
 
+    /// Makes a token that was chosen before that of a user, forever.
+    pub(crate) fn admit(&self, token: SecretString, user: UserInfo) -> SecretString {
+        let holder = Holder { user, expires: None, account: None };
+        let mut holders = self.holders.write().unwrap_or_else(PoisonError::into_inner);
+        holders.insert(token.expose_secret().to_owned(), holder);
+        token
+    }
+
     fn insert(&self, holder: Holder) -> SecretString {
-        let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        let token = random_token();
         let now = Timestamp::now();
         let mut holders = self.holders.write().unwrap_or_else(PoisonError::into_inner);
         holders.retain(|_, holder| holder.is_valid(now));
-        holders.insert(token.clone(), holder);
-        token.into()
+        holders.insert(token.expose_secret().to_owned(), holder);
+        token
     }
 
     /// Returns the user of a token, and whom the token is for if it is for somebody in particular.
@@ -117,6 +125,11 @@ impl Tokens {
             (holder.user.clone(), audiences)
         })
     }
+}
+
+/// Returns a token that nobody can guess.
+pub(crate) fn random_token() -> SecretString {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()).into()
 }
 
 /// Puts the [`UserInfo`] of the bearer token into the request, and answers 401 to a token that
@@ -183,7 +196,6 @@ mod tests {
     use super::*;
     use crate::{ApiServer, Options};
     use jiff::SignedDuration;
-    use secrecy::ExposeSecret;
 
     #[test]
     fn knows_tokens_until_they_expire() {

@@ -17,7 +17,7 @@ const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kub
 const PRIORITIES: [(&str, u32); 2] =
     [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
-/// Creates the objects of a new cluster.
+/// Creates the objects of a new cluster that are not there.
 pub(crate) fn install(cluster: &Cluster) {
     for name in NAMESPACES {
         let namespace = json!({
@@ -64,7 +64,7 @@ pub(crate) fn install(cluster: &Cluster) {
     }
 }
 
-/// Creates the default roles and bindings, all at once.
+/// Creates the default roles and bindings that are not there, all at once.
 fn roles(cluster: &Cluster) {
     static TABLE: LazyLock<Vec<Value>> = LazyLock::new(|| {
         let lines = include_str!("../data/roles.txt").lines().filter(|line| !line.starts_with('#'));
@@ -78,7 +78,10 @@ fn roles(cluster: &Cluster) {
             object["metadata"]["managedFields"][0]["time"] = now.clone().into();
             let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
             let key = Key::new(object.namespace(), object.name());
-            tx.put(&format!("{kind}s.rbac.authorization.k8s.io"), &key, born(object, &now));
+            let resource = format!("{kind}s.rbac.authorization.k8s.io");
+            if tx.get(&resource, &key).is_none() {
+                tx.put(&resource, &key, born(object, &now));
+            }
         }
     });
 }
@@ -132,7 +135,11 @@ fn role(line: &Value) -> Value {
 fn put(cluster: &Cluster, resource: &str, object: Value) {
     let key = Key::new(object.namespace(), object.name());
     let object = born(object, &clock::now());
-    cluster.transact(|tx| tx.put(resource, &key, object));
+    cluster.transact(|tx| {
+        if tx.get(resource, &key).is_none() {
+            tx.put(resource, &key, object);
+        }
+    });
 }
 
 /// Gives an object what all stored ones have.

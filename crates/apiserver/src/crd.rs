@@ -38,6 +38,14 @@ pub(crate) fn after_write(cluster: &Cluster, tx: &mut Transaction<'_>, key: &Key
     }
 }
 
+/// Serves what definitions declared before a restart.
+pub(crate) fn restore(cluster: &Cluster, tx: &Transaction<'_>) {
+    let definitions = tx.keys(CRDS).into_iter().filter_map(|key| tx.get(CRDS, &key));
+    for entry in definitions.filter(|entry| is_true(&entry.value, ESTABLISHED)) {
+        cluster.change_registry(|registry| registry.insert(resource_of(&entry.value)));
+    }
+}
+
 /// Looks again at the definitions of a group that wait for their names.
 pub(crate) fn retry(cluster: &Cluster, tx: &mut Transaction<'_>, group: &Value) {
     for key in tx.keys(CRDS) {

@@ -3,7 +3,8 @@
 //! [`ApiServer::service`] is a tower service: hand it to `kube::Client::new` and no socket is
 //! needed. [`ApiServer::serve`] offers the same over TLS, for kubectl and other processes. It knows
 //! the built-in kinds and whatever CustomResourceDefinitions are created in it; [`workloads::run`]
-//! plays the controllers of a cluster. Nothing is written to disk.
+//! plays the controllers of a cluster. Nothing is written to disk, unless a folder is given to
+//! [`ApiServer::open`].
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -23,7 +24,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `serve`, `tls`, `auth`, `user` | sockets, certificates, tokens, who asks |
+//! | `serve`, `tls`, `identity`, `auth`, `user` | sockets, certificates, tokens, who asks |
 //! | `rbac` | who may do what: roles, bindings, impersonation |
 //! | `server` | the service, its options, and the cluster behind it |
 //! | `rest` | from a request to a verb and back: one file per verb, `write` for what they share |
@@ -33,7 +34,7 @@
 //! | `admission` | what depends on the state of the cluster: addresses, selectors, accounts |
 //! | `convert`, `json`, `protobuf`, `yaml`, `table` | forms of objects: versions, encodings, tables |
 //! | `gc` | deletion: finalizers, owners, namespaces, definitions |
-//! | `storage` | objects by revision, a bounded history, transactions |
+//! | `storage` | objects by revision, a bounded history, transactions, the journal on disk |
 //! | `workloads` | a client that simulates controllers, scheduler and kubelet |
 //!
 //! All that follows from a write happens in the transaction of the write: dependents go with their
@@ -50,6 +51,7 @@ mod crd;
 mod defaults;
 mod discovery;
 mod gc;
+mod identity;
 mod json;
 mod managed;
 mod metrics;
@@ -78,4 +80,5 @@ pub use body::Body;
 pub use serve::{ServeError, Served};
 pub use server::{ApiServer, ApiService, Options};
 pub use status::ApiError;
+pub use storage::OpenError;
 pub use user::UserInfo;

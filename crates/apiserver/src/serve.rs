@@ -74,7 +74,7 @@ pub struct Served {
     pub addr: SocketAddr,
     /// Certificate of the authority that signed the server's, in PEM.
     pub ca: String,
-    /// Bearer token of the administrator, valid as long as the [`ApiServer`] lives.
+    /// Bearer token of the administrator, valid as long as the [`ApiServer`] lives, or its folder.
     pub token: SecretString,
     task: tokio::task::JoinHandle<()>,
 }
@@ -150,10 +150,14 @@ impl ApiServer {
         let listener = TcpListener::bind(addr).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
         let certificate = |source| ServeError::Certificate { addr, source };
-        let authority = self.authority().map_err(certificate)?;
+        let authority = self.identity().authority().map_err(certificate)?;
         let config = authority.certify(addr).map_err(certificate)?.into_config()?;
         let ca = authority.pem().to_owned();
-        let token = self.cluster().tokens.issue(UserInfo::admin());
+        let (tokens, admin) = (&self.cluster().tokens, UserInfo::admin());
+        let token = match self.identity().token() {
+            Some(token) => tokens.admit(token.clone(), admin),
+            None => tokens.issue(admin),
+        };
         let service = Authenticate::new(layer.layer(self.service()), self.cluster().clone());
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let task = tokio::spawn(accept(listener, acceptor, service));

@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,14 +16,14 @@ use crate::auth::Tokens;
 use crate::body::Body;
 use crate::bootstrap;
 use crate::crd::{self, CRDS};
+use crate::identity::Identity;
 use crate::metrics;
 use crate::rbac;
 use crate::registry::Registry;
 use crate::rest::request::{Received, parse_query};
 use crate::rest::{self, output};
 use crate::status::ApiError;
-use crate::storage::{Key, Store, Transaction};
-use crate::tls::Authority;
+use crate::storage::{Key, OpenError, Store, Transaction};
 use crate::user::UserInfo;
 
 /// Settings of an [`ApiServer`].
@@ -66,21 +67,46 @@ pub(crate) struct Cluster {
     pub(crate) requests: metrics::Requests,
     /// Roles and bindings; changed within transactions of the store alone.
     pub(crate) rbac: RwLock<rbac::Index>,
-    authority: OnceLock<Authority>,
+    identity: Identity,
     options: Options,
 }
 
 impl ApiServer {
     /// Returns an API that serves the built-in kinds and holds the namespaces of a new cluster.
     pub fn new(options: Options) -> Self {
+        let store = Arc::new(Store::new(options.history_limit));
+        Self::with(store, Identity::default(), options)
+    }
+
+    /// Returns an API that goes on with what a folder holds, and keeps everything there: objects
+    /// with their resource versions, its certificate authority and the token of the administrator.
+    /// Only the user of the process can read the folder, in which Secrets are as they are. Tokens of
+    /// service accounts end with the process, and a watch from before has to list again.
+    ///
+    /// The end of the process loses nothing, that of the machine a second at most.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be written, is in use by another process, or is damaged.
+    pub fn open(folder: &Path, options: Options) -> Result<Self, OpenError> {
+        let store = Store::open(folder, options.history_limit)?;
+        let identity = Identity::of_folder(folder)?;
+        Ok(Self::with(store, identity, options))
+    }
+
+    fn with(store: Arc<Store>, identity: Identity, options: Options) -> Self {
         let cluster = Arc::new(Cluster {
-            store: Arc::new(Store::new(options.history_limit)),
+            store,
             registry: RwLock::new(Arc::new(Registry::builtin())),
             tokens: Tokens::default(),
             requests: metrics::Requests::default(),
             rbac: RwLock::default(),
-            authority: OnceLock::new(),
+            identity,
             options,
+        });
+        cluster.transact(|tx| {
+            crd::restore(&cluster, tx);
+            tx.touch_all();
         });
         bootstrap::install(&cluster);
         Self { cluster }
@@ -102,13 +128,9 @@ impl ApiServer {
         &self.cluster.options
     }
 
-    /// Returns the authority behind the certificates of this API; made when first asked for.
-    pub(crate) fn authority(&self) -> Result<&Authority, rcgen::Error> {
-        if let Some(authority) = self.cluster.authority.get() {
-            return Ok(authority);
-        }
-        let authority = Authority::new()?;
-        Ok(self.cluster.authority.get_or_init(|| authority))
+    /// Returns what clients know this API by.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.cluster.identity
     }
 
     /// Forgets the history of all resources: a watch that resumes is answered with 410 `Expired`,
@@ -177,6 +199,10 @@ where
                 Ok(received) => rest::answer(&cluster, &received),
                 Err(error) => output::json(error.code(), &error.to_value(), &[]),
             };
+            if let Some(failure) = cluster.store.failure() {
+                let error = ApiError::internal(format!("nothing can be stored: {failure}"));
+                return Ok(output::json(error.code(), &error.to_value(), &[]));
+            }
             Ok(response)
         })
     }

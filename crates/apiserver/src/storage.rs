@@ -5,19 +5,30 @@
 //! written on every change. All changes of one [`Store::transact`] become visible together.
 //!
 //! One lock guards everything. It is held while maps are read and changed, never while objects are
-//! selected, written as JSON or sent.
+//! selected, written as JSON or sent. A store with a folder writes its journal under the lock: the
+//! order there has to be that of the revisions.
 
 mod document;
+mod journal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::object::Object;
 pub(crate) use document::Document;
+pub use journal::OpenError;
+pub(crate) use journal::private;
+use journal::{Journal, Record};
+
+/// How long what was written may take until it is on disk.
+const SYNC: Duration = Duration::from_secs(1);
 
 /// The history of one resource is cut at about this many bytes, whatever its length.
 const HISTORY_BYTES: usize = 32 * 1024 * 1024;
@@ -87,12 +98,20 @@ struct State {
     by_uid: HashMap<String, (ResourceId, Arc<Key>)>,
     by_owner: HashMap<String, BTreeSet<(ResourceId, Arc<Key>)>>,
     history_limit: usize,
+    /// The revision at the start, before which nothing is known of what happened.
+    start: u64,
+    journal: Option<Journal>,
 }
 
 /// The store; shared by reference.
 #[derive(Debug)]
 pub(crate) struct Store {
     state: Mutex<State>,
+    /// Why nothing can be stored any more. What is in memory then must not be seen: it would be
+    /// gone after a restart.
+    failure: OnceLock<String>,
+    /// Wakes the thread that brings the journal to the disk.
+    dirty: Option<SyncSender<()>>,
 }
 
 /// An object and where it is.
@@ -120,8 +139,67 @@ impl Store {
             by_uid: HashMap::new(),
             by_owner: HashMap::new(),
             history_limit,
+            start: 0,
+            journal: None,
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), failure: OnceLock::new(), dirty: None }
+    }
+
+    /// Returns a store with what the folder holds, and that keeps its changes there.
+    pub(crate) fn open(folder: &Path, history_limit: usize) -> Result<Arc<Self>, OpenError> {
+        let (sender, receiver) = sync_channel(1);
+        let mut store = Self::new(history_limit);
+        store.dirty = Some(sender);
+        let state = store.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let journal = Journal::open(folder, |record| state.replay(record))?;
+        state.start = if state.collections.is_empty() { 0 } else { state.revision };
+        for collection in state.collections.values_mut() {
+            collection.compacted = state.start;
+        }
+        state.journal = Some(journal);
+        let store = Arc::new(store);
+        let weak = Arc::downgrade(&store);
+        let spawned = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || keep_synced(&weak, &receiver));
+        let failed = |source| OpenError::Io { path: folder.to_owned(), source };
+        spawned.map_err(failed)?;
+        Ok(store)
+    }
+
+    /// Returns why nothing can be stored any more.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    /// Brings the journal to the disk, and writes it anew when most of it has changed since.
+    fn sync(&self) -> std::io::Result<()> {
+        let file = self.lock().journal.as_ref().map(Journal::file);
+        file.map_or(Ok(()), |file| file.sync_data())?;
+        let (folder, revision, objects) = {
+            let mut state = self.lock();
+            let Some(journal) = state.journal.as_mut().filter(|it| it.is_wasteful()) else {
+                return Ok(());
+            };
+            let folder = journal.begin_anew();
+            let all = state.collections.iter();
+            let stored = |(id, collection): (&ResourceId, &Collection)| {
+                let objects = collection.objects.iter();
+                (id.clone(), objects.map(|(key, entry)| (key.clone(), entry.clone())).collect())
+            };
+            (folder, state.revision, all.map(stored).collect::<Vec<_>>())
+        };
+        let written = journal::write_anew(&folder, revision, &objects);
+        let mut state = self.lock();
+        let Some(journal) = state.journal.as_mut() else { return Ok(()) };
+        match written {
+            Ok((new, length)) => journal.replace(new, length),
+            Err(error) => {
+                tracing::warn!(%error, "failed to write the journal anew");
+                journal.keep();
+                Ok(())
+            }
+        }
     }
 
     /// Returns how many objects of each resource there are, in the order of their names.
@@ -209,20 +287,48 @@ impl Store {
     pub(crate) fn transact<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
         let (result, signals) = {
             let mut state = self.lock();
+            let before = state.revision;
             let mut transaction = Transaction { state: &mut state, changed: BTreeMap::new() };
             let result = change(&mut transaction);
             let changed = transaction.changed;
+            if state.revision != before
+                && let Err(error) = state.write_down(&changed, before)
+            {
+                self.fail(&error);
+            }
             let signal = |id: &ResourceId| Some(state.collections.get(id)?.signal.clone());
             (result, changed.keys().filter_map(signal).collect::<Vec<_>>())
         };
+        if let Some(dirty) = self.dirty.as_ref().filter(|_| !signals.is_empty()) {
+            // A full channel means that it is awake already.
+            let _ = dirty.try_send(());
+        }
         for signal in signals {
             signal.send_modify(|count| *count += 1);
         }
         result
     }
 
+    fn fail(&self, error: &std::io::Error) {
+        tracing::error!(%error, "the journal cannot be written; nothing is served any more");
+        let _ = self.failure.set(error.to_string());
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Brings the journal to the disk after changes, until the store is gone.
+fn keep_synced(store: &Weak<Store>, dirty: &Receiver<()>) {
+    while dirty.recv().is_ok() {
+        // What changes within that time goes along.
+        std::thread::sleep(SYNC);
+        let Some(store) = store.upgrade() else { return };
+        if let Err(error) = store.sync() {
+            store.fail(&error);
+            return;
+        }
     }
 }
 
@@ -232,7 +338,92 @@ impl State {
             Some((id, _)) => id.clone(),
             None => resource.into(),
         };
-        (id.clone(), self.collections.entry(id).or_default())
+        let new = || Collection { compacted: self.start, ..Collection::default() };
+        (id.clone(), self.collections.entry(id).or_insert_with(new))
+    }
+
+    /// Adds a transaction to the journal, if there is one.
+    fn write_down(
+        &mut self,
+        changed: &BTreeMap<ResourceId, Vec<Arc<Key>>>,
+        before: u64,
+    ) -> std::io::Result<()> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let mut record = Record { revision: self.revision, changes: Vec::new() };
+        for (resource, keys) in changed {
+            let keys: BTreeSet<_> = keys.iter().collect();
+            let objects = self.collections.get(resource).map(|collection| &collection.objects);
+            for key in keys {
+                let entry = objects.and_then(|objects| objects.get(key));
+                if entry.is_none_or(|entry| entry.revision > before) {
+                    let object = entry.map(|entry| &entry.value);
+                    record.changes.push(journal::Change::new(resource, key, object));
+                }
+            }
+        }
+        journal.write(&record)
+    }
+
+    /// Repeats a transaction of the journal.
+    fn replay(&mut self, record: Record<'static>) {
+        self.revision = self.revision.max(record.revision);
+        for journal::Change { resource, namespace, name, object } in record.changes {
+            let key = Arc::new(Key::new(namespace, name));
+            let (id, collection) = self.collection(&resource);
+            let old = match object {
+                Some(object) => {
+                    let value = object.into_owned();
+                    let version = value["metadata"]["resourceVersion"].as_str();
+                    let version = version.and_then(|version| version.parse().ok());
+                    let revision = version.unwrap_or(record.revision);
+                    let entry = Arc::new(Entry::new(value, revision));
+                    let old = collection.objects.insert(key.clone(), entry.clone());
+                    self.reindex(&id, &key, old.as_ref(), Some(&entry));
+                    continue;
+                }
+                None => collection.objects.remove(&key),
+            };
+            self.reindex(&id, &key, old.as_ref(), None);
+        }
+    }
+
+    /// Brings the indices up to date with a change.
+    fn reindex(
+        &mut self,
+        id: &ResourceId,
+        key: &Arc<Key>,
+        old: Option<&Arc<Entry>>,
+        new: Option<&Arc<Entry>>,
+    ) {
+        if let Some(old) = old {
+            self.unindex(id, key, &old.value);
+        }
+        if let Some(new) = new {
+            self.index(id, key, &new.value);
+        }
+    }
+    fn index(&mut self, id: &ResourceId, key: &Arc<Key>, value: &Value) {
+        if let Some(uid) = value.uid() {
+            self.by_uid.insert(uid.to_owned(), (id.clone(), key.clone()));
+        }
+        for owner in value.owners().filter_map(|owner| owner["uid"].as_str()) {
+            let dependents = self.by_owner.entry(owner.to_owned()).or_default();
+            dependents.insert((id.clone(), key.clone()));
+        }
+    }
+
+    fn unindex(&mut self, id: &ResourceId, key: &Arc<Key>, value: &Value) {
+        if let Some(uid) = value.uid() {
+            self.by_uid.remove(uid);
+        }
+        for owner in value.owners().filter_map(|owner| owner["uid"].as_str()) {
+            if let Some(dependents) = self.by_owner.get_mut(owner) {
+                dependents.remove(&(id.clone(), key.clone()));
+                if dependents.is_empty() {
+                    self.by_owner.remove(owner);
+                }
+            }
+        }
     }
 }
 
@@ -349,6 +540,13 @@ impl Transaction<'_> {
         self.changed.get(resource).cloned().unwrap_or_default()
     }
 
+    /// Takes every object for changed, so that what follows from changes follows.
+    pub(crate) fn touch_all(&mut self) {
+        for (id, collection) in &self.state.collections {
+            self.changed.insert(id.clone(), collection.objects.keys().cloned().collect());
+        }
+    }
+
     /// Returns the keys of one resource.
     pub(crate) fn keys(&self, resource: &str) -> Vec<Arc<Key>> {
         let collection = self.state.collections.get(resource);
@@ -377,10 +575,7 @@ impl Transaction<'_> {
             None => Arc::new(key.clone()),
         };
         let old = collection.objects.insert(key.clone(), entry.clone());
-        if let Some(old) = &old {
-            self.unindex(&id, &key, &old.value);
-        }
-        self.index(&id, &key, &entry.value);
+        self.state.reindex(&id, &key, old.as_ref(), Some(&entry));
         self.record(&id, key, old, entry.clone(), false);
         entry
     }
@@ -390,7 +585,7 @@ impl Transaction<'_> {
         let (id, collection) = self.state.collection(resource);
         let (key, old) = collection.objects.remove_entry(key)?;
         let revision = self.next();
-        self.unindex(&id, &key, &old.value);
+        self.state.reindex(&id, &key, Some(&old), None);
         let mut value = old.value.clone();
         value.set_resource_version(revision);
         let last = Arc::new(Entry::new(value, revision));
@@ -401,30 +596,6 @@ impl Transaction<'_> {
     fn next(&mut self) -> u64 {
         self.state.revision += 1;
         self.state.revision
-    }
-
-    fn index(&mut self, id: &ResourceId, key: &Arc<Key>, value: &Value) {
-        if let Some(uid) = value.uid() {
-            self.state.by_uid.insert(uid.to_owned(), (id.clone(), key.clone()));
-        }
-        for owner in value.owners().filter_map(|owner| owner["uid"].as_str()) {
-            let dependents = self.state.by_owner.entry(owner.to_owned()).or_default();
-            dependents.insert((id.clone(), key.clone()));
-        }
-    }
-
-    fn unindex(&mut self, id: &ResourceId, key: &Arc<Key>, value: &Value) {
-        if let Some(uid) = value.uid() {
-            self.state.by_uid.remove(uid);
-        }
-        for owner in value.owners().filter_map(|owner| owner["uid"].as_str()) {
-            if let Some(dependents) = self.state.by_owner.get_mut(owner) {
-                dependents.remove(&(id.clone(), key.clone()));
-                if dependents.is_empty() {
-                    self.state.by_owner.remove(owner);
-                }
-            }
-        }
     }
 
     fn record(
@@ -495,6 +666,37 @@ mod tests {
         let state = store.lock();
         assert_eq!(state.collections["things"].history.len(), 3);
         assert!(state.collections["things"].weight <= HISTORY_BYTES);
+    }
+
+    #[test]
+    fn writes_a_journal_anew_that_has_mostly_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), 10).unwrap();
+        let large = "x".repeat(1024 * 1024);
+        for value in 0..20 {
+            let object = json!({"metadata": {"name": "a"}, "value": value, "data": large});
+            store.transact(|tx| tx.put("things", &Key::new("", "a"), object));
+        }
+        put(&store, "gone", 1);
+        store.transact(|tx| tx.remove("things", &Key::new("", "gone")));
+        store.sync().unwrap();
+        let revision = store.revision();
+        let length = std::fs::metadata(folder.path().join("journal")).unwrap().len();
+        assert!(length < 2 * 1024 * 1024, "{length}");
+        let after = put(&store, "b", 2);
+        drop(store);
+
+        // The thread that synced the first may still hold it.
+        let store = (0..1000).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            Store::open(folder.path(), 10).ok()
+        });
+        let store = store.unwrap();
+        assert_eq!((store.revision(), after), (revision + 1, revision + 1));
+        let value =
+            |name: &str| store.get("things", &Key::new("", name)).unwrap().value["value"].clone();
+        assert_eq!((value("a"), value("b")), (json!(19), json!(2)));
+        assert!(store.get("things", &Key::new("", "gone")).is_none());
     }
 
     #[test]

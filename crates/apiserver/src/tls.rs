@@ -33,13 +33,19 @@ impl std::fmt::Debug for Authority {
 impl Authority {
     /// Makes an authority with a new key.
     pub(crate) fn new() -> Result<Self, rcgen::Error> {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "tidegate");
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;
-        let pem = params.self_signed(&key)?.pem();
-        Ok(Self { issuer: Issuer::new(params, key), pem })
+        let pem = authority().self_signed(&key)?.pem();
+        Ok(Self { issuer: Issuer::new(authority(), key), pem })
+    }
+
+    /// Returns the authority that has this certificate and this key, both in PEM.
+    pub(crate) fn restore(pem: String, key: &str) -> Result<Self, rcgen::Error> {
+        Ok(Self { issuer: Issuer::new(authority(), KeyPair::from_pem(key)?), pem })
+    }
+
+    /// Returns the private key, in PEM.
+    pub(crate) fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// Returns the certificate of the authority.
@@ -62,6 +68,15 @@ impl Authority {
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         Ok(Certificate { chain: vec![signed.der().clone()], key })
     }
+}
+
+/// Returns what all authorities have in common.
+fn authority() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "tidegate");
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
 }
 
 /// A certificate and its key.

@@ -13,6 +13,7 @@ mod kubectl;
 mod lists;
 mod openapi;
 mod patch;
+mod persistence;
 mod rbac;
 mod schema;
 mod serve;

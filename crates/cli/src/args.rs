@@ -463,6 +463,11 @@ pub(crate) struct LocalArgs {
     /// Exit as soon as everything is ready, or with status 1 and the causes when it does not
     #[arg(long)]
     pub(crate) until_ready: bool,
+    /// Keep everything in this directory, and go on with what is there
+    ///
+    /// Secrets are in it as they are. Without, nothing is left at the end.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// The address that the API listens on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     pub(crate) listen: std::net::SocketAddr,

@@ -28,7 +28,12 @@ use tokio::{
 
 use crate::{
     args::{Global, LocalArgs},
-    local::{controllers::Controllers, kubeconfig::Kubeconfig, progress::Progress, repos::Repo},
+    local::{
+        controllers::{Controllers, Storage},
+        kubeconfig::Kubeconfig,
+        progress::Progress,
+        repos::Repo,
+    },
     output, ssa,
 };
 
@@ -48,7 +53,12 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
     let repos = repos::resolve(args.repos)?;
     let mut interrupted = Interrupt::listen()?;
 
-    let api = ApiServer::new(apiserver::Options::default());
+    let options = apiserver::Options::default();
+    let api = match &args.data {
+        Some(data) => ApiServer::open(&data.join("api"), options)
+            .with_context(|| format!("failed to go on with --data {}", data.display()))?,
+        None => ApiServer::new(options),
+    };
     let client = Client::new(api.service(), "default");
     define(&client).await?;
     let own = global.namespace(None);
@@ -67,7 +77,8 @@ pub(crate) async fn run(global: &Global, args: LocalArgs) -> anyhow::Result<()> 
     ));
 
     let components = if args.no_controllers { Vec::new() } else { args.components };
-    let mut controllers = Controllers::start(&components, &client, &repos)?;
+    let storage = Storage::new(args.data.as_deref())?;
+    let mut controllers = Controllers::start(&components, &client, &repos, storage)?;
     let mut beside: JoinSet<anyhow::Result<()>> = JoinSet::new();
     if !args.no_workloads {
         beside.spawn(apiserver::workloads::run(client.clone()).map(Ok));

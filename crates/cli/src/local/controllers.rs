@@ -1,6 +1,6 @@
 //! The controllers, in this process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use common::Runtime;
@@ -20,24 +20,54 @@ pub(super) struct Controllers {
     tasks: JoinSet<(Component, anyhow::Result<()>)>,
     shutdown: CancellationToken,
     // Removed with the last handle, after everything that reads it has ended.
-    _storage: TempDir,
+    _storage: Storage,
 }
 
-impl Controllers {
-    /// Starts controllers; artifacts are kept in a folder that goes with the result.
+/// Where artifacts are.
+pub(super) enum Storage {
+    /// In a folder that is removed at the end.
+    Scratch(TempDir),
+    /// In one that stays.
+    Kept(PathBuf),
+}
+
+impl Storage {
+    /// Returns a place in a folder, or one that is removed at the end.
     ///
     /// # Errors
     ///
     /// When there is no room for artifacts.
+    pub(super) fn new(data: Option<&Path>) -> anyhow::Result<Self> {
+        let context = "failed to create a folder for artifacts";
+        if let Some(data) = data {
+            let folder = data.join("artifacts");
+            std::fs::create_dir_all(&folder).context(context)?;
+            return Ok(Self::Kept(folder));
+        }
+        let scratch = tempfile::Builder::new().prefix("tidegate-").tempdir();
+        Ok(Self::Scratch(scratch.context(context)?))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Scratch(folder) => folder.path(),
+            Self::Kept(folder) => folder,
+        }
+    }
+}
+
+impl Controllers {
+    /// Starts controllers.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be configured.
     pub(super) fn start(
         components: &[Component],
         client: &Client,
         repos: &[Repo],
+        storage: Storage,
     ) -> anyhow::Result<Self> {
-        let storage = tempfile::Builder::new()
-            .prefix("tidegate-")
-            .tempdir()
-            .context("failed to create a folder for artifacts")?;
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         for component in Component::ALL.into_iter().filter(|it| components.contains(it)) {
