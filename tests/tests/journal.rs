@@ -65,15 +65,15 @@ async fn work(
 #[tokio::test]
 async fn a_killed_api_has_kept_all_that_it_confirmed() -> anyhow::Result<()> {
     let scratch = tempfile::tempdir()?;
-    let (mut confirmed, mut doubtful) = (Confirmed::new(), None);
+    let (mut confirmed, mut doubtful) = (Confirmed::new(), None::<String>);
     let mut last = 0_u64;
     for round in 0..ROUNDS {
         let (mut server, api) = start(&scratch).await?;
-        let list = api.list(&ListParams::default()).await?;
-        let version = list.metadata.resource_version.context("a list has a version")?;
+        let objects = api.list(&ListParams::default()).await?;
+        let version = objects.metadata.resource_version.context("a list has a version")?;
         let version: u64 = version.parse()?;
         assert!(version >= last, "round {round}: the API has gone back from {last} to {version}");
-        let found: Confirmed = list
+        let found: Confirmed = objects
             .items
             .into_iter()
             .map(|object| {
@@ -84,7 +84,7 @@ async fn a_killed_api_has_kept_all_that_it_confirmed() -> anyhow::Result<()> {
             .collect();
         // Of the last request, nobody knows whether it was done.
         if let Some(name) = &doubtful {
-            match found.get(name) {
+            match found.get(name.as_str()) {
                 Some(object) => confirmed.insert(name.clone(), object.clone()),
                 None => confirmed.remove(name),
             };

@@ -1,5 +1,4 @@
 //! What a folder keeps of an API.
-#![expect(clippy::panic, reason = "tests and their helpers")]
 
 use std::fs;
 use std::path::Path;

@@ -33,7 +33,7 @@ pub(crate) struct Cluster {
 /// What answers: the embedded API, or a real one of the test's own.
 enum Served {
     Embedded(apiserver::Served),
-    Real(ControlPlane),
+    Real(Box<ControlPlane>),
 }
 
 impl Cluster {
@@ -58,7 +58,7 @@ impl Cluster {
         if let Some(plane) = ControlPlane::of_test(&dir.path().join("plane")).await.unwrap() {
             std::fs::copy(plane.kubeconfig(), kubeconfig).unwrap();
             let client = plane.client().await.unwrap();
-            return Self { client, api: Served::Real(plane), dir };
+            return Self { client, api: Served::Real(Box::new(plane)), dir };
         }
         let api = ApiServer::new(Options::default());
         let served = api.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
