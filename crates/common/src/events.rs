@@ -1,8 +1,7 @@
 //! Events about objects: in the API, and to the address of a notification controller.
 //!
 //! Publishing never delays a reconciliation. Events wait in two bounded queues, one for the API and
-//! one for the address; what does not fit is dropped, counted and logged. Of those that wait for the
-//! API, events of one object that differ in their message alone are written as one.
+//! one for the address; what does not fit is dropped, counted and logged.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -27,10 +26,6 @@ use crate::metrics::Metrics;
 
 /// How many events wait for each destination.
 const QUEUE: usize = 4096;
-
-/// How many of them are taken from the queue at a time, and how long the message of several may be.
-const BATCH: usize = 256;
-const MOST_TEXT: usize = 4096;
 
 /// How many deliveries to the address are under way at a time.
 const DELIVERIES: usize = 4;
@@ -208,59 +203,18 @@ impl Recorder {
 /// Writes events into the API, one after the other.
 async fn record(client: Client, controller: &'static str, mut events: mpsc::Receiver<Message>) {
     let mut recent = Recent::default();
-    let mut batch = Vec::new();
-    while events.recv_many(&mut batch, BATCH).await > 0 {
-        for message in merged(batch.drain(..)) {
-            match message {
-                Message::Publish(event) => {
-                    if let Err(error) = recent.write(&client, controller, &event).await {
-                        warn!(%error, reason = event.reason, "failed to write an event");
-                    }
-                }
-                Message::Flush(done) => {
-                    // Nobody waits any more when the time is up.
-                    let _ = done.send(());
+    while let Some(message) = events.recv().await {
+        match message {
+            Message::Publish(event) => {
+                if let Err(error) = recent.write(&client, controller, &event).await {
+                    warn!(%error, reason = event.reason, "failed to write an event");
                 }
             }
-        }
-    }
-}
-
-/// Puts the messages of events together that are the same otherwise. One that comes alone stays as
-/// it is; there are more when the API is slower than the controller.
-fn merged(messages: impl Iterator<Item = Message>) -> Vec<Message> {
-    let mut kept: Vec<Message> = Vec::new();
-    let mut last: HashMap<Option<String>, usize> = HashMap::new();
-    for message in messages {
-        if let Message::Publish(event) = &message {
-            let before = last.insert(event.object.uid.clone(), kept.len());
-            // Only the last one: the order of the events of an object stays.
-            if let Some(index) = before
-                && let Message::Publish(earlier) = &mut kept[index]
-                && earlier.takes(event)
-            {
-                last.insert(event.object.uid.clone(), index);
-                continue;
+            Message::Flush(done) => {
+                // Nobody waits any more when the time is up.
+                let _ = done.send(());
             }
         }
-        kept.push(message);
-    }
-    kept
-}
-
-impl Published {
-    /// Takes over the message of a later event if all else is the same.
-    fn takes(&mut self, later: &Self) -> bool {
-        let is_same = self.object.uid.is_some()
-            && (self.severity, &self.reason, &self.metadata)
-                == (later.severity, &later.reason, &later.metadata)
-            && self.message != later.message
-            && self.message.len() + later.message.len() < MOST_TEXT;
-        if is_same {
-            self.message = format!("{}\n{}", self.message, later.message);
-            self.at = later.at;
-        }
-        is_same
     }
 }
 
@@ -415,55 +369,5 @@ async fn post(client: &reqwest::Client, address: &Url, body: &serde_json::Value)
             debug!(error = failure, attempt, "failed to deliver an event, trying again");
             tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(uid: &str, reason: &str, message: &str) -> Message {
-        Message::Publish(Box::new(Published {
-            object: ObjectReference { uid: Some(uid.to_owned()), ..ObjectReference::default() },
-            severity: Severity::Info,
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            metadata: BTreeMap::new(),
-            at: Timestamp::UNIX_EPOCH,
-        }))
-    }
-
-    fn texts(messages: Vec<Message>) -> Vec<(String, String)> {
-        let texts = merged(messages.into_iter()).into_iter().filter_map(|message| match message {
-            Message::Publish(event) => Some((event.reason, event.message)),
-            Message::Flush(_) => None,
-        });
-        texts.collect()
-    }
-
-    #[test]
-    fn events_that_wait_are_written_as_one_if_only_the_message_differs() {
-        let pair = |reason: &str, message: &str| (reason.to_owned(), message.to_owned());
-        let found = texts(vec![
-            event("a", "Progressing", "web created"),
-            event("b", "Progressing", "db created"),
-            event("a", "Progressing", "healthy"),
-            event("a", "Succeeded", "done"),
-            // It comes after another reason, and repetitions are counted.
-            event("a", "Progressing", "again"),
-            event("a", "Progressing", "again"),
-        ]);
-        assert_eq!(
-            found,
-            [
-                pair("Progressing", "web created\nhealthy"),
-                pair("Progressing", "db created"),
-                pair("Succeeded", "done"),
-                pair("Progressing", "again"),
-                pair("Progressing", "again"),
-            ]
-        );
-        let long = "x".repeat(MOST_TEXT);
-        assert_eq!(texts(vec![event("a", "A", &long), event("a", "A", "b")]).len(), 2);
     }
 }
