@@ -13,7 +13,7 @@ use tracing::warn;
 use url::Url;
 
 use crate::context::{Gates, Settings};
-use crate::decryption::{self, Reference};
+use crate::decryption::{self, Environment, EnvironmentError, Reference};
 
 /// The flags of kustomize-controller.
 #[derive(Debug, Clone, Parser)]
@@ -43,7 +43,7 @@ pub struct Args {
     /// ServiceAccount to impersonate when a Kustomization names none.
     #[arg(long, default_value = "")]
     pub default_service_account: String,
-    /// ServiceAccount whose identity key services are asked with. Not supported yet.
+    /// ServiceAccount whose identity key services are asked with, when a Kustomization names none.
     #[arg(long, default_value = "")]
     pub default_decryption_service_account: String,
     /// ServiceAccount whose identity remote clusters are asked with. Not supported yet.
@@ -52,7 +52,7 @@ pub struct Args {
     /// Secret with age keys for Kustomizations that name none, in the namespace of the controller.
     #[arg(long, default_value = "")]
     pub sops_age_secret: String,
-    /// ConfigMap with the addresses of Vault servers. Not supported yet.
+    /// ConfigMap with the Vaults that know the cluster, in the namespace of the controller.
     #[arg(long, default_value = "")]
     pub sops_vault_configmap: String,
     /// Manager whose fields are taken over, by prefix of its name; may be repeated.
@@ -64,6 +64,9 @@ pub struct Args {
     /// Refuses sources in other namespaces.
     #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, require_equals = true, value_parser = common::args::bool)]
     pub no_cross_namespace_refs: bool,
+    /// What the environment says about key services.
+    #[command(flatten)]
+    pub environment: Environment,
 }
 
 /// The kinds of the custom stage.
@@ -79,6 +82,15 @@ pub enum ArgsError {
     /// A flag of every controller cannot be obeyed.
     #[error(transparent)]
     Common(#[from] common::args::ArgsError),
+    /// A flag is about what a feature gate turns on.
+    #[error(
+        "cannot set default service accounts when the feature gate ObjectLevelWorkloadIdentity is \
+         not enabled"
+    )]
+    InconsistentIdentity,
+    /// Key services cannot be asked.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
     /// There is no way to download anything.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -150,13 +162,12 @@ impl Args {
             override_manager,
             custom_apply_stage_kinds,
             no_cross_namespace_refs,
+            environment,
         } = self;
         // Kustomizations that need one of these are stalled, so none is applied without it.
-        for (flag, value) in [
-            ("default-decryption-service-account", default_decryption_service_account),
-            ("default-kubeconfig-service-account", default_kubeconfig_service_account),
-            ("sops-vault-configmap", sops_vault_configmap),
-        ] {
+        for (flag, value) in
+            [("default-kubeconfig-service-account", default_kubeconfig_service_account)]
+        {
             if !value.is_empty() {
                 warn!(flag, "the flag has no effect in this version");
             }
@@ -168,6 +179,12 @@ impl Args {
             Some(reference).filter(|it| !it.name.is_empty() && !it.namespace.is_empty())
         };
         let gates = FeatureGates::parse(&common.feature_gates, &GATES)?;
+        let workload_identity = gates.is_enabled("ObjectLevelWorkloadIdentity");
+        let decryption_account =
+            Some(default_decryption_service_account).filter(|it| !it.is_empty());
+        if decryption_account.is_some() && !workload_identity {
+            return Err(ArgsError::InconsistentIdentity);
+        }
         Ok(Parts {
             settings: Settings {
                 concurrent_ssa: concurrent_ssa.max(1),
@@ -178,7 +195,9 @@ impl Args {
                 custom_stage: custom_apply_stage_kinds.0,
                 decryption: decryption::Settings {
                     age_secret: of_controller(sops_age_secret),
-                    workload_identity: gates.is_enabled("ObjectLevelWorkloadIdentity"),
+                    workload_identity,
+                    default_account: decryption_account,
+                    services: environment.into_defaults(of_controller(sops_vault_configmap))?,
                 },
                 interval_jitter: f64::from(common.interval_jitter_percentage) / 100.0,
                 gates: Gates {
@@ -233,5 +252,10 @@ mod tests {
     fn refuses_what_it_cannot_obey() {
         let refused = |flag: &str| parse(&[flag]).unwrap().into_parts().is_err();
         assert!(refused("--feature-gates=Nonsense=true"));
+        let flags = ["--default-decryption-service-account=kms"];
+        let error = parse(&flags).unwrap().into_parts().err().unwrap();
+        assert!(matches!(error, ArgsError::InconsistentIdentity));
+        let gate = "--feature-gates=ObjectLevelWorkloadIdentity=true";
+        assert!(parse(&[flags[0], gate]).unwrap().into_parts().is_ok());
     }
 }

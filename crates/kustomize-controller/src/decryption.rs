@@ -1,31 +1,51 @@
 //! Decrypts what SOPS has encrypted: files that generators and patches read, and built objects.
 //!
 //! `keys` reads private keys and credentials before a build; `sources` and `object` use them in it.
+//! `services` asks those that hold keys themselves: `aws`, `azure`, `gcp` and `vault`, with
+//! credentials or with the identity of a ServiceAccount (`account`).
 
+mod account;
+mod aws;
+mod azure;
+mod environment;
+mod gcp;
+mod http;
+mod jwt;
 mod keys;
 mod object;
+mod services;
 mod sources;
+mod vault;
+
+use std::sync::Arc;
 
 use api::kustomize::{Kustomization, KustomizationSpec};
 use kube::{Client, ResourceExt as _};
 use kustomize::{MemoryTree, Tree};
 use serde_json::Value;
 
+pub use environment::{Environment, EnvironmentError};
 pub use keys::KeysError;
 pub use object::ObjectError;
 pub use sources::SourcesError;
 
 pub(crate) use object::is_disabled;
 
+use account::Account;
 use keys::Keys;
+use services::{Defaults, Services};
 
 /// What the flags say about decryption.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The Secret with age keys for Kustomizations that name none.
     pub(crate) age_secret: Option<Reference>,
     /// Whether key services may be asked as a ServiceAccount.
     pub(crate) workload_identity: bool,
+    /// The ServiceAccount for Kustomizations that name none.
+    pub(crate) default_account: Option<String>,
+    /// How key services are asked.
+    pub(crate) services: Arc<Defaults>,
 }
 
 /// An object of some namespace.
@@ -80,14 +100,22 @@ impl Decryptor {
         let Some(decryption) = &obj.spec.decryption else { return Ok(None) };
         let namespace = obj.namespace().unwrap_or_default();
         let secret = decryption.secret_ref.as_ref();
-        let keys = match (secret, &settings.age_secret) {
+        let mut keys = match (secret, &settings.age_secret) {
             (Some(secret), _) => {
-                let name = secret.name.clone();
+                let (namespace, name) = (namespace.clone(), secret.name.clone());
                 Keys::of_secret(client, &Reference { namespace, name }).await?
             }
             (None, Some(reference)) => Keys::of_age_secret(client, reference).await?,
             (None, None) => Keys::default(),
         };
+        let account = decryption.service_account_name.clone().filter(|name| !name.is_empty());
+        let account = account.or_else(|| settings.default_account.clone());
+        let account =
+            account.map(|name| Account::new(client.clone(), Reference { namespace, name }));
+        keys.ask(|given| {
+            let timeout = obj.spec.timeout();
+            Services::new(client, &settings.services, given, account.as_ref(), timeout)
+        });
         Ok(Some(Self { keys }))
     }
 
@@ -103,3 +131,6 @@ impl Decryptor {
         object::decrypt(object, &self.keys)
     }
 }
+
+#[cfg(test)]
+mod tests;

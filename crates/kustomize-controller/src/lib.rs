@@ -43,7 +43,9 @@ use tokio::task::JoinSet;
 
 pub use args::{Args, ArgsError, CustomStage};
 pub use build::{BuildError, Built, build};
-pub use decryption::{Decryptor, KeysError, ObjectError, SourcesError};
+pub use decryption::{
+    Decryptor, Environment, EnvironmentError, KeysError, ObjectError, SourcesError,
+};
 pub use owner::{metadata, owner};
 pub use substitute::{SubstituteError, Variables, VariablesError, envsubst};
 

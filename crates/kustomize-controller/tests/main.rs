@@ -14,6 +14,7 @@ mod health_exprs;
 mod ignore;
 mod impersonation;
 mod inventory;
+mod key_services;
 mod prune;
 mod ready_expr;
 mod shards;

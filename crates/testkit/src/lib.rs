@@ -7,6 +7,7 @@ pub mod control_plane;
 pub mod git_server;
 pub mod proxy;
 pub mod repository;
+pub mod service;
 pub mod ssh_server;
 pub mod wait;
 

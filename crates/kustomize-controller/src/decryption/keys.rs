@@ -7,7 +7,8 @@ use sops::age::{Identities, IdentityError};
 use sops::pgp::{Keyring, KeyringError};
 use sops::{DataKey, KeyError, KeyService, MasterKey};
 
-use super::Reference;
+use super::services::{Given, Services};
+use super::{Reference, aws, azure, gcp};
 
 /// Why keys could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,15 @@ pub enum ImportError {
     /// It holds no OpenPGP keys.
     #[error(transparent)]
     Pgp(#[from] KeyringError),
+    /// It holds no credentials of AWS.
+    #[error("failed to unmarshal AWS credentials file")]
+    Aws(#[source] goyaml::Error),
+    /// It holds no credentials of Azure.
+    #[error(transparent)]
+    Azure(#[from] azure::CredentialsError),
+    /// It holds no credentials of Google.
+    #[error(transparent)]
+    Gcp(#[from] gcp::CredentialsError),
 }
 
 /// The keys of one Kustomization.
@@ -60,6 +70,8 @@ pub enum ImportError {
 pub(super) struct Keys {
     age: Identities,
     pgp: Keyring,
+    given: Given,
+    services: Option<Services>,
 }
 
 impl Keys {
@@ -103,7 +115,25 @@ impl Keys {
         } else if field.ends_with(AGE) {
             self.age.import(std::str::from_utf8(value).map_err(|_| ImportError::Utf8)?)?;
         }
+        let given = &mut self.given;
+        match field {
+            "sops.vault-token" => {
+                let token = std::str::from_utf8(value).map_err(|_| ImportError::Utf8)?.trim();
+                given.vault = Some(token).filter(|it| !it.is_empty()).map(Into::into);
+            }
+            "sops.aws-kms" => {
+                given.aws = Some(aws::Credentials::parse(value).map_err(ImportError::Aws)?);
+            }
+            "sops.azure-kv" => given.azure = Some(azure::Credentials::parse(value)?),
+            "sops.gcp-kms" => given.gcp = Some(gcp::Credentials::parse(value.trim_ascii())?),
+            _ => {}
+        }
         Ok(())
+    }
+
+    /// Lets services be asked, with the credentials that were read.
+    pub(super) fn ask(&mut self, services: impl FnOnce(Given) -> Services) {
+        self.services = Some(services(std::mem::take(&mut self.given)));
     }
 }
 
@@ -134,7 +164,10 @@ impl KeyService for Keys {
             MasterKey::Age { encrypted, .. } => self.age.decrypt(encrypted),
             MasterKey::Pgp { fingerprint, encrypted } => self.pgp.decrypt(fingerprint, encrypted),
             MasterKey::HuaweiKms { .. } => Err(KeyError::new("Huawei Cloud KMS is not supported")),
-            _ => Err(KeyError::new("this key service is not supported by this version")),
+            key => match &self.services {
+                Some(services) => services.decrypt(key),
+                None => Err(KeyError::new("key services are not asked")),
+            },
         }
     }
 }
