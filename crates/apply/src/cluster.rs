@@ -86,6 +86,15 @@ impl Cluster {
         (Self::with(client, Some(watching)), receiver)
     }
 
+    /// Returns another API that is looked at as this one is: what is not as we left it comes out of
+    /// the same receiver.
+    #[must_use]
+    pub fn beside(&self, client: Client) -> Self {
+        let watching = self.known.watching.clone();
+        let watching = watching.map(|watching| Watching { client: client.clone(), ..watching });
+        Self::with(client, watching)
+    }
+
     fn with(client: Client, watching: Option<Watching>) -> Self {
         let kinds = Kinds::new(client.clone());
         let known = Known { kinds, objects: Mutex::default(), watching };

@@ -11,6 +11,7 @@
 //! | [`status`], [`events`] | how it tells about it |
 //! | [`finalizer`] | what keeps an object until it is cleaned up after |
 //! | [`fetch`] | artifacts of sources: download, verify, unpack |
+//! | [`remote`] | clusters that a kubeconfig, or an identity, leads to |
 //! | [`metrics`], [`logging`], [`server`] | what can be seen from outside |
 //!
 //! A controller is a library with `Args`, into which [`args::Args`] is flattened, and `run`, which
@@ -111,6 +112,7 @@ pub mod finalizer;
 pub mod logging;
 pub mod metrics;
 pub mod process;
+pub mod remote;
 pub mod runtime;
 pub mod server;
 pub mod status;

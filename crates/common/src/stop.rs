@@ -113,15 +113,20 @@ impl<T, E: Error + 'static> OrStop<T> for Result<T, E> {
 /// already ends with is not repeated, and of an answer of the API only what it says.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = text(error);
-    let mut source = error.source();
+    let mut source = below(error);
     while let Some(cause) = source {
         let cause_text = self::text(cause);
         if !text.ends_with(&cause_text) {
             text = format!("{text}: {cause_text}");
         }
-        source = cause.source();
+        source = below(cause);
     }
     text
+}
+
+/// Returns the cause of an error; that of an answer of the API is the same answer again.
+fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    error.source().filter(|_| !matches!(error.downcast_ref(), Some(kube::Error::Api(_))))
 }
 
 fn text(error: &(dyn Error + 'static)) -> String {
@@ -143,6 +148,16 @@ mod tests {
         Room(#[source] Box<Failure>),
         #[error("no key")]
         Key,
+    }
+
+    #[test]
+    fn tells_what_the_api_says_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("failed to read")]
+        struct Read(#[source] kube::Error);
+        let status = kube::core::Status::failure("secrets \"x\" not found", "NotFound");
+        let error = Read(kube::Error::Api(Box::new(status)));
+        assert_eq!(chain(&error), "failed to read: secrets \"x\" not found");
     }
 
     #[test]

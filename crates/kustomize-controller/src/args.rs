@@ -9,7 +9,7 @@ use common::args::Watched;
 use common::delay::Retries;
 use common::features::{FeatureGates, FeatureGatesError};
 use common::fetch::{FetchError, Hosts};
-use tracing::warn;
+use common::remote::{RemoteArgs, RemoteArgsError};
 use url::Url;
 
 use crate::context::{Gates, Settings};
@@ -46,9 +46,9 @@ pub struct Args {
     /// ServiceAccount whose identity key services are asked with, when a Kustomization names none.
     #[arg(long, default_value = "")]
     pub default_decryption_service_account: String,
-    /// ServiceAccount whose identity remote clusters are asked with. Not supported yet.
-    #[arg(long, default_value = "")]
-    pub default_kubeconfig_service_account: String,
+    /// How other clusters are reached.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
     /// Secret with age keys for Kustomizations that name none, in the namespace of the controller.
     #[arg(long, default_value = "")]
     pub sops_age_secret: String,
@@ -76,6 +76,9 @@ pub struct CustomStage(Vec<GroupKind>);
 /// Flags that cannot be obeyed.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgsError {
+    /// What is said about other clusters cannot be obeyed.
+    #[error(transparent)]
+    Remote(#[from] RemoteArgsError),
     /// The gates cannot be read.
     #[error(transparent)]
     Gates(#[from] FeatureGatesError),
@@ -156,7 +159,7 @@ impl Args {
             http_retry,
             default_service_account,
             default_decryption_service_account,
-            default_kubeconfig_service_account,
+            remote,
             sops_age_secret,
             sops_vault_configmap,
             override_manager,
@@ -164,14 +167,6 @@ impl Args {
             no_cross_namespace_refs,
             environment,
         } = self;
-        // Kustomizations that need one of these are stalled, so none is applied without it.
-        for (flag, value) in
-            [("default-kubeconfig-service-account", default_kubeconfig_service_account)]
-        {
-            if !value.is_empty() {
-                warn!(flag, "the flag has no effect in this version");
-            }
-        }
         let namespace = common.runtime_namespace.clone();
         // Without a namespace there is no object to be named.
         let of_controller = |name: String| {
@@ -185,6 +180,7 @@ impl Args {
         if decryption_account.is_some() && !workload_identity {
             return Err(ArgsError::InconsistentIdentity);
         }
+        let remote = remote.into_options(workload_identity, &common)?;
         Ok(Parts {
             settings: Settings {
                 concurrent_ssa: concurrent_ssa.max(1),
@@ -199,6 +195,7 @@ impl Args {
                     default_account: decryption_account,
                     services: environment.into_defaults(of_controller(sops_vault_configmap))?,
                 },
+                remote,
                 interval_jitter: f64::from(common.interval_jitter_percentage) / 100.0,
                 gates: Gates {
                     additive_dependency_check: gates.is_enabled("AdditiveCELDependencyCheck"),
@@ -257,5 +254,6 @@ mod tests {
         assert!(matches!(error, ArgsError::InconsistentIdentity));
         let gate = "--feature-gates=ObjectLevelWorkloadIdentity=true";
         assert!(parse(&[flags[0], gate]).unwrap().into_parts().is_ok());
+        assert!(refused("--default-kubeconfig-service-account=deployer"));
     }
 }

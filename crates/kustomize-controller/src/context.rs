@@ -1,5 +1,6 @@
 //! What every run shares.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use common::Runtime;
 use common::events::Recorder;
 use common::fetch::Fetcher;
 use common::metrics::Work;
+use common::remote::{Reference, RemoteError, RemoteOptions, Remotes};
 use common::status::Statuses;
 use kube::api::Api;
 use kube::runtime::reflector::Store;
@@ -43,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) default_service_account: Option<String>,
     pub(crate) override_managers: Vec<String>,
     pub(crate) custom_stage: Vec<GroupKind>,
+    pub(crate) remote: RemoteOptions,
     pub(crate) interval_jitter: f64,
     pub(crate) decryption: decryption::Settings,
     pub(crate) gates: Gates,
@@ -60,11 +63,21 @@ pub(crate) struct Gates {
     pub(crate) strict_substitutions: bool,
 }
 
+/// Why a cluster cannot be acted in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(transparent)]
+    Impersonation(#[from] ImpersonationError),
+}
+
 /// What every run shares.
 pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) settings: Settings,
     pub(crate) cluster: Cluster,
+    pub(crate) remotes: Remotes<Cluster>,
     pub(crate) fetcher: Fetcher,
     pub(crate) recorder: Recorder,
     pub(crate) sources: Sources,
@@ -94,8 +107,10 @@ impl Context {
             overridden_managers: settings.override_managers.clone(),
         };
         let (cluster, moved) = Cluster::watching(runtime.client.clone(), view);
+        let remotes = Remotes::new(runtime.client.clone(), settings.remote.clone());
         let cx = Self {
             cluster,
+            remotes,
             client: runtime.client.clone(),
             settings,
             fetcher,
@@ -124,23 +139,30 @@ impl Context {
         own.or_else(|| self.settings.default_service_account.clone())
     }
 
-    /// Returns the cluster, acted in on behalf of a Kustomization and with the rights of its
-    /// ServiceAccount.
+    /// Returns the cluster of a Kustomization, acted in on its behalf and with the rights of its
+    /// ServiceAccount. That of another cluster is the one with the same name and namespace there.
     ///
     /// # Errors
     ///
-    /// When the name of the ServiceAccount is none.
-    pub(crate) fn target(
+    /// When it is not said how to reach the cluster, or when the name of the ServiceAccount is none.
+    pub(crate) async fn target(
         &self,
         obj: &Kustomization,
         assess: Option<Arc<dyn Assess>>,
         ignore: IgnoreRules,
-    ) -> Result<Target, ImpersonationError> {
-        let cluster = match self.service_account(obj) {
+    ) -> Result<Target, TargetError> {
+        let namespace = obj.namespace().unwrap_or_default();
+        let cluster = match &obj.spec.kube_config {
             None => self.cluster.clone(),
+            Some(reference) => {
+                let make = |client| self.cluster.beside(client);
+                self.remotes.get(&namespace, reference, make).await?
+            }
+        };
+        let cluster = match self.service_account(obj) {
+            None => cluster,
             Some(name) => {
-                let namespace = obj.namespace().unwrap_or_default();
-                self.cluster.acting_as(&format!("system:serviceaccount:{namespace}:{name}"))?
+                cluster.acting_as(&format!("system:serviceaccount:{namespace}:{name}"))?
             }
         };
         let options = Options {
@@ -159,6 +181,17 @@ impl Context {
         Ok(Target::new(cluster, options))
     }
 
+    /// Forgets the clusters that nobody names any more, now that an object is gone.
+    fn forget_remotes(&self, gone: &ObjectRef) {
+        let others =
+            self.store.state().into_iter().filter(|it| ObjectRef::from_obj(&**it) != *gone);
+        let used = others.filter_map(|it| {
+            Reference::new(&it.namespace().unwrap_or_default(), it.spec.kube_config.as_ref()?)
+        });
+        let used: HashSet<Reference> = used.collect();
+        self.remotes.retain(|reference| used.contains(reference));
+    }
+
     /// Forgets an object that is gone.
     pub(crate) fn forget(&self, obj: &Kustomization) {
         let reference = ObjectRef::from_obj(obj);
@@ -166,6 +199,9 @@ impl Context {
         self.interrupts.forget(&reference);
         self.builds.forget(&reference);
         self.stop_waiting(obj);
+        if obj.spec.kube_config.is_some() {
+            self.forget_remotes(&reference);
+        }
         self.work.forget(&obj.namespace().unwrap_or_default(), &obj.name_any());
     }
 }

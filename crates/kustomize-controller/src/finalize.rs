@@ -9,6 +9,7 @@ use api::inventory::{Inventory, InventoryEntry};
 use api::kustomize::{DeletionPolicy, Kustomization};
 use apply::{Action as Done, IgnoreRules, Subject};
 use common::events::Severity;
+use common::stop::chain;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client, ResourceExt as _};
 use tracing::{info, warn};
@@ -75,14 +76,6 @@ impl Context {
         entries: &[InventoryEntry],
         policy: DeletionPolicy,
     ) -> Result<(), Error> {
-        if obj.spec.kube_config.is_some() {
-            // The objects are in another cluster.
-            let message = "unable to prune objects: spec.kubeConfig is not supported by this \
-                           version; set spec.deletionPolicy to Orphan to leave them"
-                .to_owned();
-            self.tell(obj, Severity::Error, message.clone());
-            return Err(Error::Cleanup(message));
-        }
         if !self.has_service_account(obj).await? {
             // Nobody may delete the objects any more, so waiting would not help.
             let parsed = entries.iter().filter_map(|entry| {
@@ -93,8 +86,8 @@ impl Context {
             self.tell(obj, Severity::Error, format!("unable to prune objects: \n{lines}"));
             return Ok(());
         }
-        let target = self.target(obj, None, IgnoreRules::default());
-        let target = target.map_err(|error| Error::Cleanup(error.to_string()))?;
+        let target = self.target(obj, None, IgnoreRules::default()).await;
+        let target = target.map_err(|error| Error::Cleanup(chain(&error)))?;
         let pruned = target.prune(entries, &Inventory::default()).await;
         if let Err(error) = pruned.result {
             warn!(%error, "pruning for deleted resource failed");

@@ -23,7 +23,6 @@ mod reconcile;
 mod source;
 mod substitute;
 mod tree;
-mod unsupported;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::kustomize::Kustomization;
 use api::reason::{
     ARTIFACT_FAILED, BUILD_FAILED, FEATURE_GATE_DISABLED, INVALID_CEL_EXPRESSION, PROGRESSING,
-    PRUNE_FAILED, RECONCILIATION_FAILED, UNSUPPORTED_FIELD,
+    PRUNE_FAILED, RECONCILIATION_FAILED,
 };
 use apply::{Action as Done, Assess, ChangeSet, Prepared, Target};
 use common::events::Severity;
@@ -28,7 +28,6 @@ use crate::progress::Progress;
 use crate::source::ObjectRef;
 use crate::substitute::Variables;
 use crate::tree::DiskTree;
-use crate::unsupported;
 
 /// Why a run has to be repeated although the conditions do not say so.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +83,6 @@ async fn converge(
     progress: &mut Progress<'_>,
 ) -> Result<(), Stop> {
     let interrupt = cx.interrupts.listen(ObjectRef::from_obj(obj));
-    unsupported::check(&obj.spec).or_stall(UNSUPPORTED_FIELD)?;
     let assessment = cx.assessment(obj)?;
     cx.settings.decryption.check(&obj.spec).or_stall(FEATURE_GATE_DISABLED)?;
     let artifact = cx.artifact(obj).await?;
@@ -106,7 +104,7 @@ async fn converge(
 
     progress.step("Detecting drift");
     let ignore = ignore::rules(&obj.spec).or_retry(RECONCILIATION_FAILED)?;
-    let target = cx.target(obj, assessment, ignore).or_retry(RECONCILIATION_FAILED)?;
+    let target = cx.target(obj, assessment, ignore).await.or_retry(RECONCILIATION_FAILED)?;
     let before = progress.inventory();
     check_decrypted(&built.objects)?;
     let set =

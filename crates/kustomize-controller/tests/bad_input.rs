@@ -171,20 +171,3 @@ async fn refuses_secrets_that_are_encrypted_still() {
          reconciled"
     );
 }
-
-#[tokio::test]
-async fn stalls_on_fields_that_have_no_effect_yet() {
-    let world = World::start().await;
-    world.publish("main@sha1:1", &[("a.yaml", &config("a", "1"))]).await;
-    for (index, (field, value)) in
-        [("kubeConfig", json!({"secretRef": {"name": "x"}}))].into_iter().enumerate()
-    {
-        let name = format!("apps-{index}");
-        world.create(&name, json!({field: value})).await;
-        let message = world.until_failed(&name, "UnsupportedField").await;
-        assert!(message.starts_with(&format!("spec.{field} is not supported")), "{message}");
-        let obj = world.kustomizations().get(&name).await.unwrap();
-        assert!(is_true(&obj, "Stalled"));
-        assert_eq!(world.config("a").await, None);
-    }
-}

@@ -15,6 +15,7 @@ mod ignore;
 mod impersonation;
 mod inventory;
 mod key_services;
+mod kube_config;
 mod prune;
 mod ready_expr;
 mod shards;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use apiserver::{ApiServer, Options, workloads};
+use apiserver::{ApiServer, Options, Served, workloads};
 use http::Request;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -113,6 +113,22 @@ impl Cluster {
             async move { client.send(request).await }
         });
         Client::new(service, &self.namespace)
+    }
+
+    /// Returns a kubeconfig for an administrator, which holds all that it needs, and what serves the
+    /// API as long as it lives.
+    ///
+    /// # Errors
+    ///
+    /// When there is no port, or no kubeconfig.
+    pub async fn kubeconfig(&self) -> anyhow::Result<(String, Option<Served>)> {
+        match &self.server {
+            Some(server) => {
+                let socket = server.serve(([127, 0, 0, 1], 0).into()).await?;
+                Ok((socket.kubeconfig(), Some(socket)))
+            }
+            None => Ok((std::fs::read_to_string(control_plane::shared()?)?, None)),
+        }
     }
 
     /// Creates another namespace for the test and returns its name.
