@@ -38,10 +38,10 @@ struct Build {
     recipe: Recipe,
     /// The artifact that it was found to be good for last.
     artifact: String,
-    reads: Arc<Reads>,
+    reads: Arc<[Read]>,
     digest: String,
     /// The objects as JSON, which takes far less memory than what it is parsed into.
-    objects: Arc<Vec<u8>>,
+    objects: Arc<[u8]>,
     size: usize,
     used: u64,
 }
@@ -141,7 +141,9 @@ impl Builds {
             return;
         }
         let Ok(objects) = serde_json::to_vec(&built.objects) else { return };
-        let reads_size: usize = reads.keys().map(|(_, path)| path.len() + size_of::<Read>()).sum();
+        let reads: Arc<[Read]> = reads.into_iter().collect();
+        let reads_size: usize =
+            reads.iter().map(|((_, path), _)| path.len() + size_of::<Read>()).sum();
         let size = objects.len() + reads_size + size_of::<Build>();
         if size > LARGEST {
             return;
@@ -151,9 +153,9 @@ impl Builds {
         let new = Build {
             recipe,
             artifact: artifact.to_owned(),
-            reads: Arc::new(reads),
+            reads,
             digest: built.digest.clone(),
-            objects: Arc::new(objects),
+            objects: objects.into(),
             size,
             used: kept.clock,
         };
@@ -186,7 +188,7 @@ impl Kept {
 /// What was read, with the outcome.
 type Reads = HashMap<(Op, Box<str>), Outcome>;
 
-/// The size of what is kept for a read.
+/// One of them, as it is kept.
 type Read = ((Op, Box<str>), Outcome);
 
 /// What can be asked of a tree.
@@ -363,9 +365,7 @@ mod tests {
         assert!(is_built(&builds, "4", &files(&[]), &none));
         let added = files(&[("apps/web/kustomization.yml", "resources: []\n")]);
         let reads = builds.lock().builds.values().next().unwrap().reads.clone();
-        let has_changed = |((op, path), outcome): (&(Op, Box<str>), &Outcome)| {
-            op.outcome(&added, path) != *outcome
-        };
+        let has_changed = |((op, path), outcome): &Read| op.outcome(&added, path) != *outcome;
         assert!(reads.iter().any(has_changed));
         // Another spec.
         assert!(is_built(&builds, "4", &files(&[]), &json!({"namePrefix": "x-"})));
