@@ -16,6 +16,8 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// Whether what was applied is healthy.
 pub const HEALTHY: &str = "Healthy";
+/// Whether objects wait to be deleted until somebody confirms it; absent otherwise.
+pub const PRUNE_HELD: &str = "PruneHeld";
 /// Whether the stored artifact is that of the source; absent when there is none.
 pub const ARTIFACT_IN_STORAGE: &str = "ArtifactInStorage";
 /// Whether the source has changed since the artifact was stored; absent otherwise.

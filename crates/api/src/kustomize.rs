@@ -28,6 +28,16 @@ pub const DRIFT_ANNOTATION: &str = "kustomize.tidegate.dev/drift";
 /// The value of [`DRIFT_ANNOTATION`] that has an effect.
 pub const DRIFT_WATCH: &str = "watch";
 
+/// What the annotations start with that ask for more than Flux knows.
+pub const OWN_PREFIX: &str = "kustomize.tidegate.dev/";
+
+/// Annotation of a Kustomization that limits what a run may delete without confirmation: a number of
+/// objects, e.g. `10`, or a share of the inventory, e.g. `50%`.
+pub const PRUNE_LIMIT_ANNOTATION: &str = "kustomize.tidegate.dev/prune-limit";
+
+/// Annotation of a Kustomization that confirms what a run deletes: the revision that it applies.
+pub const CONFIRM_PRUNE_ANNOTATION: &str = "kustomize.tidegate.dev/confirm-prune";
+
 /// The metadata key of an artifact that holds the revision that it was made from.
 pub const ORIGIN_REVISION_METADATA: &str = "org.opencontainers.image.revision";
 

@@ -89,6 +89,10 @@ reasons! {
     HEALTH_CHECK_FAILED = "HealthCheckFailed";
     /// The wait for health was ended by newer work.
     HEALTH_CHECK_CANCELED = "HealthCheckCanceled";
+    /// More would be deleted than the limit allows without confirmation.
+    PRUNE_LIMIT_EXCEEDED = "PruneLimitExceeded";
+    /// An annotation has a value that it cannot have.
+    INVALID_ANNOTATION = "InvalidAnnotation";
     /// A CEL expression cannot be read.
     INVALID_CEL_EXPRESSION = "InvalidCELExpression";
 }

@@ -19,10 +19,12 @@ mod interrupt;
 mod observe;
 mod owner;
 mod progress;
+mod prune;
 mod reconcile;
 mod source;
 mod substitute;
 mod tree;
+mod wishes;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 use crate::context::Context;
 use crate::dependencies::is_ready;
 use crate::source::{News, ObjectRef, SourceId, artifact_of, resource};
+use crate::wishes::Wishes;
 
 /// Sees every change of every Kustomization, and wakes others for it.
 pub(crate) struct Observer {
@@ -33,6 +34,7 @@ pub(crate) struct Observer {
 pub(crate) struct Seen {
     generation: Option<i64>,
     requested_at: Option<String>,
+    wishes: u64,
     ready: bool,
     revision: Option<String>,
 }
@@ -56,6 +58,7 @@ impl Observer {
         let now = Seen {
             generation: obj.metadata.generation,
             requested_at: requested_at(obj).cloned(),
+            wishes: Wishes::fingerprint(obj),
             ready: status.is_some_and(|it| is_true(&it.conditions, READY)) && is_ready(obj),
             revision: status.and_then(|it| it.last_applied_revision.clone()),
         };
@@ -64,10 +67,15 @@ impl Observer {
             self.wake_waiting(obj, false);
             return;
         }
+        let has_other_wishes = before.is_some_and(|before| before.wishes != now.wishes);
         let is_asked = before.is_some_and(|before| {
             before.generation != now.generation || before.requested_at != now.requested_at
         });
-        if is_asked {
+        if has_other_wishes {
+            // An annotation makes no new generation.
+            let _ = self.wake.unbounded_send(reference.clone());
+        }
+        if is_asked || has_other_wishes {
             let namespace = obj.namespace().unwrap_or_default();
             let cause = format!("Kustomization/{namespace}/{}", obj.name_any());
             self.cx.interrupts.send(&reference, &cause);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use api::conditions::{self, HEALTHY, READY, RECONCILING, STALLED, Status};
+use api::conditions::{self, HEALTHY, PRUNE_HELD, READY, RECONCILING, STALLED, Status};
 use api::duration::Duration;
 use api::inventory::Inventory;
 use api::kustomize::{
@@ -12,8 +12,8 @@ use api::kustomize::{
     ORIGIN_REVISION_METADATA, REVISION_ANNOTATION, Snapshot, record,
 };
 use api::reason::{
-    HEALTH_CHECK_FAILED, PROGRESSING, PROGRESSING_WITH_RETRY, PRUNE_FAILED, RECONCILIATION_FAILED,
-    RECONCILIATION_SUCCEEDED,
+    HEALTH_CHECK_FAILED, PROGRESSING, PROGRESSING_WITH_RETRY, PRUNE_FAILED, PRUNE_LIMIT_EXCEEDED,
+    RECONCILIATION_FAILED, RECONCILIATION_SUCCEEDED,
 };
 use api::source::Artifact;
 use common::delay::jittered;
@@ -26,7 +26,9 @@ use kube::runtime::controller::Action;
 use tracing::{info, warn};
 
 use crate::context::Context;
+use crate::prune::Held;
 use crate::reconcile::Error;
+use crate::wishes::Wishes;
 
 /// How long a step may take before the conditions tell it.
 const TOLD_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
@@ -86,6 +88,29 @@ impl<'a> Progress<'a> {
         }
         self.status.inventory = Some(inventory);
         self.write().await.map_err(Stop::unrecorded)
+    }
+
+    /// Says whether stale objects have to wait until somebody confirms that they are deleted. The
+    /// condition is written with the inventory, so that it cannot be lost.
+    pub(crate) fn hold(
+        &mut self,
+        wishes: &Wishes,
+        before: &Inventory,
+        declared: &Inventory,
+    ) -> Option<Held> {
+        let revision = self.artifact.as_ref().map(|artifact| artifact.revision.as_str());
+        let told = conditions::find(&self.status.conditions, PRUNE_HELD);
+        let told = told.map(|condition| condition.message.as_str());
+        let inventories = (before, declared);
+        let held = Held::check(wishes, inventories, revision.unwrap_or_default(), told);
+        let held = held.filter(|_| self.obj.spec.prune);
+        match &held {
+            Some(held) => {
+                self.set(PRUNE_HELD, Status::True, PRUNE_LIMIT_EXCEEDED, held.condition());
+            }
+            None => conditions::remove(&mut self.status.conditions, PRUNE_HELD),
+        }
+        held
     }
 
     /// Records that the artifact was fetched and is tried.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use api::kustomize::Kustomization;
 use api::reason::{
-    ARTIFACT_FAILED, BUILD_FAILED, FEATURE_GATE_DISABLED, INVALID_CEL_EXPRESSION, PROGRESSING,
-    PRUNE_FAILED, RECONCILIATION_FAILED,
+    ARTIFACT_FAILED, BUILD_FAILED, FEATURE_GATE_DISABLED, INVALID_ANNOTATION,
+    INVALID_CEL_EXPRESSION, PROGRESSING, RECONCILIATION_FAILED,
 };
 use apply::{Action as Done, Assess, ChangeSet, Prepared, Target};
 use common::events::Severity;
@@ -25,9 +25,11 @@ use crate::dependencies::misconfigured;
 use crate::ignore;
 use crate::owner::metadata;
 use crate::progress::Progress;
+use crate::prune::prune;
 use crate::source::ObjectRef;
 use crate::substitute::Variables;
 use crate::tree::DiskTree;
+use crate::wishes::Wishes;
 
 /// Why a run has to be repeated although the conditions do not say so.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +85,7 @@ async fn converge(
     progress: &mut Progress<'_>,
 ) -> Result<(), Stop> {
     let interrupt = cx.interrupts.listen(ObjectRef::from_obj(obj));
+    let wishes = Wishes::of(obj).map_err(|error| misconfigured(INVALID_ANNOTATION, &error))?;
     let assessment = cx.assessment(obj)?;
     cx.settings.decryption.check(&obj.spec).or_stall(FEATURE_GATE_DISABLED)?;
     let artifact = cx.artifact(obj).await?;
@@ -109,26 +112,12 @@ async fn converge(
     check_decrypted(&built.objects)?;
     let set =
         target.prepare(built.objects, &metadata(obj)).await.or_retry(RECONCILIATION_FAILED)?;
+    let held = progress.hold(&wishes, &before, &set.inventory());
     // Before anything is created: what is applied and then forgotten could never be deleted.
     progress.record_inventory(set.inventory().union(&before)).await?;
     let changes = apply(obj, &target, &set, progress).await?;
 
-    // What could not be deleted stays in the inventory, so the next run tries it again.
-    let mut inventory = changes.inventory();
-    if obj.spec.prune {
-        let stale: Vec<_> = before.stale(&inventory).into_iter().cloned().collect();
-        let pruned = target.prune(&stale, &inventory).await;
-        let lines = pruned.changes.lines(&[Done::Deleted, Done::Skipped]);
-        if !lines.is_empty() {
-            progress.speak_up();
-            progress.event(Severity::Info, PROGRESSING, lines);
-        }
-        inventory = inventory.union(&pruned.survivors.into_iter().collect());
-        progress.set_inventory(inventory);
-        pruned.result.or_retry(PRUNE_FAILED)?;
-    } else {
-        progress.set_inventory(inventory);
-    }
+    prune(obj, &target, (&before, changes.inventory()), held, progress).await?;
 
     cx.check_health(obj, &target, &changes, progress, interrupt).await
 }

@@ -17,6 +17,7 @@ mod inventory;
 mod key_services;
 mod kube_config;
 mod prune;
+mod prune_limit;
 mod ready_expr;
 mod shards;
 mod sources;
